@@ -1,0 +1,1 @@
+"""Train, evaluate and ship convolutional networks for classification, detection and segmentation."""

@@ -1,0 +1,1 @@
+"""Compose configs, check them and report what is wrong, without importing torch."""

@@ -1,0 +1,1 @@
+"""Turn a format on disk into batches: readers, records, geometry, augmentation, loading."""

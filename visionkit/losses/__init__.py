@@ -1,0 +1,1 @@
+"""Hold the losses that heads are given."""

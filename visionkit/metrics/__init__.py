@@ -1,0 +1,1 @@
+"""Hold the metrics that torchmetrics lacks, as flat tensors that gather by concatenation."""

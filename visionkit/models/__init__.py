@@ -1,0 +1,1 @@
+"""Hold the networks: backbones, necks, heads and the network that joins them."""

@@ -1,0 +1,1 @@
+"""Hold the backbones: images in, one feature map a level out."""

@@ -1,0 +1,61 @@
+"""State what a backbone, a neck and a head promise each other."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from visionkit.types import Level, Prediction, Targets
+
+
+class Backbone(nn.Module, ABC):
+    """Turns float images (B, C, H, W) into one feature map a level, fine to coarse.
+
+    `levels` is set in the constructor, with strictly rising strides; map i has
+    ceil(H / stride) x ceil(W / stride) cells whatever the size.
+    """
+
+    levels: tuple[Level, ...]
+
+    @abstractmethod
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Return one map a level."""
+
+
+class Neck(nn.Module, ABC):
+    """Turns the maps of some levels into the maps of its own `levels`; built with `levels=`."""
+
+    levels: tuple[Level, ...]
+
+    @abstractmethod
+    def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
+        """Return one map for each of its own levels."""
+
+
+class Head(nn.Module, ABC):
+    """Turns features into the outputs of one task; built with `levels=` and `num_classes=`.
+
+    Every parameter is used in `forward`. `loss` and `decode` read tensors from `outputs` and plain
+    numbers from `self`, never a parameter or a buffer: so export, compile and FSDP see the whole network.
+    """
+
+    kind: ClassVar[str]
+    """The entry of `LABEL_KINDS` that it learns from."""
+
+    @abstractmethod
+    def forward(self, features: Sequence[Tensor], image_size: tuple[int, int], targets: Targets | None = None) -> Any:
+        """Return a NamedTuple of tensors. `image_size` is (height, width) in pixels."""
+
+    @abstractmethod
+    def loss(self, outputs: Any, targets: Targets) -> dict[str, Tensor]:
+        """Return named scalar terms; their sum is minimised. Samples that carry no labels of `kind` do not count.
+
+        Normalisers are summed over ranks and clamped (`ops.ranks.normaliser`).
+        """
+
+    @abstractmethod
+    def decode(self, outputs: Any) -> Prediction:
+        """Return the prediction of every image, in pixels of the network's input."""

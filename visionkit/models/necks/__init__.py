@@ -1,0 +1,1 @@
+"""Hold the necks: levels in, other levels out."""

@@ -1,0 +1,1 @@
+"""Hold small tensor operations that losses, heads and metrics share."""

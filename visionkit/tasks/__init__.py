@@ -1,0 +1,1 @@
+"""Say what a task means: metrics, monitor, drawing, result format."""

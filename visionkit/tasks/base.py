@@ -1,0 +1,61 @@
+"""State what a task says: its label kind, metrics, monitor, pictures and result format."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from visionkit.types import Batch, Classes, Image, Prediction, Restore
+
+if TYPE_CHECKING:  # torchmetrics takes seconds to import and prediction does without it
+    from torchmetrics import Metric
+
+
+class Task(ABC):
+    """What differs between tasks; the step, the loop and the commands are the same for all.
+
+    Its constructor arguments are the `task` node of the config: settings such as the score threshold.
+    """
+
+    kind: ClassVar[str]
+    """The entry of `LABEL_KINDS` that it learns from; a head of the same kind goes with it."""
+
+    monitor: ClassVar[str]
+    """The metric that picks the best checkpoint, larger is better; without a `val/` prefix."""
+
+    @abstractmethod
+    def class_names(self, classes: Classes) -> tuple[str, ...]:
+        """Pick this task's class names out of a data set's. Raises ValueError when it has none."""
+
+    @abstractmethod
+    def metric(self, class_names: tuple[str, ...]) -> Metric:
+        """Return one torchmetrics Metric whose `compute` gives a dict of named scalars, `monitor` among them."""
+
+    @abstractmethod
+    def update(self, metric: Metric, prediction: Any, batch: Batch) -> None:
+        """Feed one batch; samples without labels of this kind do not count."""
+
+    @abstractmethod
+    def trivial(self, batches: Iterable[Batch], class_names: tuple[str, ...]) -> Callable[[Batch], Prediction]:
+        """Learn the best constant guess from training batches: the score that a network has to beat."""
+
+    @abstractmethod
+    def truth(self, batch: Batch, index: int) -> Any:
+        """Return image `index`'s ground truth in the form that `draw` takes, in pixels of the network's input."""
+
+    @abstractmethod
+    def result(self, prediction: Any, class_names: tuple[str, ...], restore: Restore) -> Any:
+        """Turn the prediction of a batch of one image into what a user gets, in the pixels of the user's image."""
+
+    @abstractmethod
+    def draw(self, image: Image, result: Any) -> Image:
+        """Draw a result on a copy of the user's image (RGB)."""
+
+    @abstractmethod
+    def as_json(self, result: Any) -> dict[str, Any]:
+        """Return plain data for a JSON file; arrays too large for one are left to `files`."""
+
+    def files(self, result: Any) -> dict[str, Image]:
+        """Return pictures that belong to the result itself, by name: a mask as an index PNG."""
+        return {}
