@@ -1,0 +1,83 @@
+"""Wrap a torchvision classification network as a backbone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any, Final
+
+import torch
+from torch import Tensor, fx
+from torchvision.models import get_model, list_models
+from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
+
+import torchvision
+from visionkit.models.backbones.rounding import round_up
+from visionkit.models.blocks import init_convolutions
+from visionkit.models.contracts import Backbone
+from visionkit.models.suggest import did_you_mean
+from visionkit.types import Level
+
+# Without auxiliary classifiers, which no head reads. Both expect inputs scaled by 1/2 around 1/2 with published
+# weights: that is the business of the network's mean and std.
+_ARGUMENTS: Final[dict[str, dict[str, Any]]] = {
+    name: {"aux_logits": False, "transform_input": False, "init_weights": False}
+    for name in ("googlenet", "inception_v3")
+}
+
+
+class Torchvision(Backbone):
+    """The part of a torchvision network that makes the named maps, initialised at random.
+
+    `name` is one of `torchvision.models.list_models(module=torchvision.models)`; `levels` maps node names (as
+    `torchvision.models.feature_extraction.get_graph_node_names` lists them) to [channels, stride], fine to coarse.
+    Names and shapes in `body.state_dict()` are torchvision's; layers round sizes up (`rounding.py`). Everything
+    that no level needs, such as VGG's 120 million classifier weights, is dropped before memory is taken for it.
+
+    Raises ValueError for an unknown network or node, and for one that cannot be cut out.
+    """
+
+    def __init__(self, name: str, levels: Mapping[str, Sequence[int]]) -> None:
+        super().__init__()
+        self.levels = tuple(Level(*level) for level in levels.values())
+        if not levels or any(fine.stride >= coarse.stride for fine, coarse in pairwise(self.levels)):
+            raise ValueError(f"levels={dict(levels)}; it needs one or more nodes with strictly rising strides")
+        names = list_models(module=torchvision.models)
+        if name not in names:
+            raise ValueError(f"torchvision has no classification network {name!r}; {did_you_mean(name, names)}")
+        self.nodes = tuple(levels)
+        self.body = _traced(name, self.nodes)
+        round_up(self.body)
+        _initialise(self.body, name)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Return one map a level."""
+        maps = self.body(images)
+        return [maps[node] for node in self.nodes]
+
+
+def _traced(name: str, nodes: tuple[str, ...]) -> fx.GraphModule:
+    """Return the graph up to `nodes`, on the meta device: the rest of the network never takes memory."""
+    with torch.device("meta"):
+        model = get_model(name, weights=None, **_ARGUMENTS.get(name, {}))
+        known = get_graph_node_names(model, suppress_diff_warning=True)[0]
+        for node in nodes:
+            if not any(path == node or path.startswith(f"{node}.") for path in known):
+                raise ValueError(f"{name} has no node {node!r}; {did_you_mean(node, known)}")
+        both = create_feature_extractor(model, return_nodes=list(nodes), suppress_diff_warning=True)
+    if str(both.train_graph) != str(both.eval_graph):
+        raise ValueError(f"the features of {name!r} take another path in training; they cannot be one graph")
+    # A plain GraphModule: torchvision's own, with its two graphs, loses them in deepcopy.
+    return fx.GraphModule(both, both.train_graph)
+
+
+def _initialise(body: fx.GraphModule, name: str) -> None:
+    """Take memory on the current default device and draw new weights."""
+    body.to_empty(device=torch.get_default_device())
+    for path, module in body.named_modules():
+        reset = getattr(module, "reset_parameters", None)
+        if reset is not None:
+            reset()
+        elif any(True for _ in module.parameters(recurse=False)) or any(True for _ in module.buffers(recurse=False)):
+            raise ValueError(f"{name!r} cannot be a backbone: its part {path!r} has weights with no initialiser")
+    init_convolutions(body)
