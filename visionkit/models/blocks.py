@@ -6,8 +6,6 @@ of ceil(n / stride), whatever n is.
 
 from __future__ import annotations
 
-from typing import cast
-
 import torch
 from torch import Tensor, nn
 
@@ -64,7 +62,7 @@ class Residual(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Return relu(F(x) + shortcut(x))."""
         residual = self.second(self.first(features))
-        return cast(Tensor, torch.relu(residual + self.shortcut(features)))
+        return torch.relu(residual + self.shortcut(features))
 
 
 class Inception(nn.Module):

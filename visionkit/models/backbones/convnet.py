@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple, TypeVar, cast
+from typing import Final, NamedTuple, TypeVar
 
 from torch import Tensor, nn
 
@@ -98,7 +98,7 @@ def _fields(kind: type[Fields], given: Mapping[str, str | int], where: str) -> F
     for key, value in given.items():
         if key != "block":
             _positive(f"{where}.{key}", value)
-    return cast(Fields, kind(**given))  # type: ignore[arg-type]
+    return kind(**given)  # type: ignore[arg-type]
 
 
 def _positive(name: str, value: object) -> None:

@@ -1,9 +1,9 @@
 """Make a traced network round sizes up: every convolution and pool of stride s turns n cells into ceil(n / s).
 
 torchvision's VGG rounds down, its GoogLeNet pools do neither and its Inception v3 is unpadded, so that their maps
-would not line up with the strides that necks and heads count on. Only paddings and rounding modes change:
-parameters keep their names and shapes, so that published weights fit. Where a window was unpadded it now
-reaches over the border by half its size; away from the border the features are the same, up to a shift below one stride.
+would not line up with the strides that necks and heads count on. Only paddings and rounding modes change: parameters
+keep their names and shapes, so that published weights fit. Where a window was unpadded it now reaches over the border
+by half its size; away from the border the features are the same, up to a shift below one stride.
 """
 
 from __future__ import annotations

@@ -7,11 +7,11 @@ from itertools import pairwise
 from typing import Any, Final
 
 import torch
+import torchvision
 from torch import Tensor, fx
 from torchvision.models import get_model, list_models
 from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
-import torchvision
 from visionkit.models.backbones.rounding import round_up
 from visionkit.models.blocks import init_convolutions
 from visionkit.models.contracts import Backbone
