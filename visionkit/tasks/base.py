@@ -6,10 +6,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from visionkit.types import Batch, Classes, Image, Prediction, Restore
+import torch
+from torch import Tensor
+
+from visionkit.types import LABEL_KINDS, Batch, Classes, Image, Prediction, Restore
 
 if TYPE_CHECKING:  # torchmetrics takes seconds to import and prediction does without it
-    from torchmetrics import Metric
+    from torchmetrics import Metric, MetricCollection
 
 
 class Task(ABC):
@@ -29,11 +32,11 @@ class Task(ABC):
         """Pick this task's class names out of a data set's. Raises ValueError when it has none."""
 
     @abstractmethod
-    def metric(self, class_names: tuple[str, ...]) -> Metric:
-        """Return one torchmetrics Metric whose `compute` gives a dict of named scalars, `monitor` among them."""
+    def metric(self, class_names: tuple[str, ...]) -> Metric | MetricCollection:
+        """Return one torchmetrics metric whose `compute` gives a dict of named scalars, `monitor` among them."""
 
     @abstractmethod
-    def update(self, metric: Metric, prediction: Any, batch: Batch) -> None:
+    def update(self, metric: Metric | MetricCollection, prediction: Any, batch: Batch) -> None:
         """Feed one batch; samples without labels of this kind do not count."""
 
     @abstractmethod
@@ -41,8 +44,11 @@ class Task(ABC):
         """Learn the best constant guess from training batches: the score that a network has to beat."""
 
     @abstractmethod
-    def truth(self, batch: Batch, index: int) -> Any:
-        """Return image `index`'s ground truth in the form that `draw` takes, in pixels of the network's input."""
+    def truth(self, batch: Batch, index: int, class_names: tuple[str, ...]) -> Any:
+        """Return image `index`'s ground truth in the form that `draw` takes, in pixels of the network's input.
+
+        None where the sample carries no labels of this kind.
+        """
 
     @abstractmethod
     def result(self, prediction: Any, class_names: tuple[str, ...], restore: Restore) -> Any:
@@ -59,3 +65,10 @@ class Task(ABC):
     def files(self, result: Any) -> dict[str, Image]:
         """Return pictures that belong to the result itself, by name: a mask as an index PNG."""
         return {}
+
+    def labelled(self, batch: Batch) -> Tensor:
+        """Return which samples of the batch carry labels of this kind: (B,) bool."""
+        present = batch.targets.present
+        if present is None:
+            return batch.ids.new_ones(len(batch.ids), dtype=torch.bool)
+        return present[:, LABEL_KINDS.index(self.kind)]
