@@ -1,1 +1,19 @@
 """Train, evaluate and ship convolutional networks for classification, detection and segmentation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from visionkit.engine.loading import load
+
+__all__ = ["load"]
+
+
+def __getattr__(name: str) -> Any:
+    """Hand out `load` without importing torch before it is asked for."""
+    if name == "load":
+        from visionkit.engine.loading import load
+
+        return load
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

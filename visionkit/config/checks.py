@@ -1,0 +1,57 @@
+"""Find what is missing from a composed config or contradicts itself, all at once and without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from visionkit.config import values
+from visionkit.errors import ConfigError
+
+
+def check_complete(config: DictConfig) -> None:
+    """Raise one ConfigError that lists every problem of a `train` config, each with its dotted key."""
+    problems = [*missing(config), *_broken_interpolations(config)]
+    if not problems:
+        problems += _contradictions(config)
+    if problems:
+        raise ConfigError("\n".join(problems))
+
+
+def missing(config: DictConfig) -> list[str]:
+    """Return a line for each value that the user has to give."""
+    return [f"{key} has no value; give it: {key}=..." for key in sorted(OmegaConf.missing_keys(config))]
+
+
+def _broken_interpolations(config: DictConfig) -> Iterator[str]:
+    try:
+        OmegaConf.to_container(config, resolve=True)
+    except OmegaConfBaseException as error:
+        yield f"{error.full_key}: {str(error).splitlines()[0]}"
+
+
+def _contradictions(config: DictConfig) -> Iterator[str]:
+    root = config.data.get("root")
+    if root is not None and not Path(root).expanduser().is_dir():
+        yield f"data.root={root} is no folder; give the folder that holds your data"
+    for key, check in (("budget", _budget), ("epochs", _epochs)):
+        try:
+            check(config.get(key))
+        except ConfigError as error:
+            yield str(error)
+    if config.get("epochs") is not None and config.get("budget") is not None:
+        yield f"epochs={config.epochs} and budget={config.budget} contradict each other; give one of them"
+
+
+def _budget(budget: Any) -> None:
+    if budget is not None:
+        values.seconds(str(budget))
+
+
+def _epochs(epochs: Any) -> None:
+    if epochs is not None and (not isinstance(epochs, int) or isinstance(epochs, bool) or epochs < 1):
+        raise ConfigError(f"epochs={epochs} is no number of epochs; give a whole number of at least 1")

@@ -1,0 +1,104 @@
+"""Build the parts of a run from config nodes; the only place that calls Hydra's `instantiate`.
+
+Nodes are asked for as partials and called with the run-time values that no config can know: a neck with `levels`,
+a head with `levels` and `num_classes`, an optimizer with its parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hydra.utils import get_class, instantiate
+from omegaconf import OmegaConf
+
+from visionkit.config.folders import conf_dir
+from visionkit.data.module import DataModule
+from visionkit.errors import ConfigError
+from visionkit.models.contracts import Head
+from visionkit.models.network import Network
+from visionkit.tasks.base import Task
+from visionkit.types import Classes
+
+Node = dict[str, Any]
+"""A plain config node, interpolations resolved."""
+
+
+def build(node: Mapping[str, Any], **run_time: Any) -> Any:
+    """Instantiate one node with run-time values; its nested nodes are built first."""
+    return instantiate(dict(node), _partial_=True, _convert_="all")(**run_time)
+
+
+def network_node(config: Node) -> Node:
+    """Return what `build_network` needs, out of a train config: one head and, unless `neck=none`, one neck."""
+    name = config["name"]
+    necks = {"neck": config["neck"]} if config["neck"] else {}
+    return {
+        "backbone": config["backbone"],
+        "necks": necks,
+        "heads": {name: config["head"]},
+        "routes": {name: "neck" if necks else None},
+        "mean": config["normalize"]["mean"],
+        "std": config["normalize"]["std"],
+    }
+
+
+def build_tasks(nodes: Mapping[str, Node]) -> dict[str, Task]:
+    """Return the tasks by the names of their heads."""
+    return {name: build(node) for name, node in nodes.items()}
+
+
+def build_network(node: Node, class_names: Mapping[str, tuple[str, ...]]) -> Network:
+    """Return the network of a node as `network_node` makes it, its heads as wide as their class names."""
+    backbone = build(node["backbone"])
+    necks = {name: build(neck, levels=backbone.levels) for name, neck in node["necks"].items()}
+    heads = {}
+    for name, head in node["heads"].items():
+        route = node["routes"][name]
+        levels = backbone.levels if route is None else necks[route].levels
+        heads[name] = build(head, levels=levels, num_classes=len(class_names[name]))
+    return Network(backbone, necks, heads, node["routes"], node["mean"], node["std"])
+
+
+def build_data(data: Node, augment: Node | None, seed: int, kinds: tuple[str, ...]) -> DataModule:
+    """Return the data module of a `data` node; without `augment` it only evaluates."""
+    return DataModule(
+        reader=build(data["reader"]),
+        augment=build(augment) if augment else None,
+        size=data["size"],
+        batch_size=data["batch_size"],
+        workers=data["workers"],
+        seed=seed,
+        kinds=kinds,
+    )
+
+
+def check_heads(network: Node, tasks: Mapping[str, Task]) -> None:
+    """Raise ConfigError when a head does not make what its task needs, naming the heads that do."""
+    for name, task in tasks.items():
+        head: type[Head] = get_class(network["heads"][name]["_target_"])
+        kind = head.kind
+        if kind != task.kind:
+            fitting = ", ".join(f"head={option}" for option in heads_of(task.kind))
+            raise ConfigError(f"the head makes {kind} but task={name} needs {task.kind}; choose {fitting}")
+
+
+def heads_of(kind: str) -> list[str]:
+    """Return the options of the `head` group that learn from labels of a kind."""
+    options = {}
+    for path in sorted((conf_dir() / "head").glob("*.yaml")):
+        node = OmegaConf.to_container(OmegaConf.load(path))
+        if isinstance(node, dict) and "_target_" in node:
+            options[path.stem] = get_class(node["_target_"])
+    return [option for option, head in options.items() if issubclass(head, Head) and head.kind == kind]
+
+
+def class_names_of(tasks: Mapping[str, Task], classes: Classes) -> dict[str, tuple[str, ...]]:
+    """Return each task's class names. Raises ConfigError when the data cannot serve a task."""
+    names = {}
+    for name, task in tasks.items():
+        try:
+            names[name] = task.class_names(classes)
+        except ValueError as error:
+            raise ConfigError(f"task={name}: {error}") from None
+    return names

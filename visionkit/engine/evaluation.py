@@ -1,0 +1,97 @@
+"""Measure a checkpoint's model on a split of its own data or of other data."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.progress import track
+
+from visionkit.config.checks import missing
+from visionkit.config.folders import make_run_dir
+from visionkit.config.frozen import command_line, commit, plain
+from visionkit.data.reader import Reader
+from visionkit.engine import baseline, build
+from visionkit.engine.checkpoint import Model, check_targets, load_model, versions
+from visionkit.engine.quiet import start_log
+from visionkit.engine.results import metrics_table
+from visionkit.errors import ConfigError
+from visionkit.types import Batch
+
+log = logging.getLogger("visionkit")
+
+
+def evaluate(config: DictConfig, *, new_data: bool) -> float:
+    """Evaluate as the command's config says, print the metrics and write `result.json`; return the monitor's value.
+
+    `new_data` tells that a data set was chosen on the command line; otherwise the checkpoint's own is taken, with
+    what was given under `data` laid over it.
+    """
+    if problems := missing(config):
+        raise ConfigError("\n".join(problems))
+    start_log(None)
+    model = load_model(config.checkpoint, config.trusted)
+    node = config.data if new_data else merged_data(model, config.get("data"), config.trusted, Path(config.checkpoint))
+    data_node = plain(OmegaConf.create({"data": node}))["data"]
+    metrics, trivial = measure(model, data_node, config.split, config.device)
+    out = make_run_dir(config.out, "evaluate")
+    result = {
+        "checkpoint": str(config.checkpoint),
+        "split": config.split,
+        "metrics": metrics,
+        "trivial": trivial,
+        "command": command_line(),
+        "commit": commit(),
+        "versions": versions(),
+    }
+    (out / "result.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(metrics_table(metrics, trivial))
+    console.print(f"\nwritten to {out / 'result.json'}", markup=False)
+    return metrics[next(iter(trivial))]
+
+
+def merged_data(model: Model, changes: Any, trusted: Any, path: Path) -> DictConfig:
+    """Return the checkpoint's own data node with changes laid over it; what refers to a changed value follows."""
+    own = model.manifest["data"]
+    check_targets(own, (Reader,), trusted, path)
+    return OmegaConf.merge(OmegaConf.create(own), changes or {})  # type: ignore[return-value]
+
+
+@torch.inference_mode()
+def measure(model: Model, data_node: Any, split: str, device: str) -> tuple[dict[str, float], dict[str, float]]:
+    """Return the metrics of a split as training names them, and the monitors of the best constant guess."""
+    kinds = tuple(dict.fromkeys(task.kind for task in model.tasks.values()))
+    # The images are brought to the network's size, whatever size the data node names.
+    data = build.build_data({**data_node, "size": model.manifest["size"]}, None, model.manifest["seed"], kinds)
+    for name, names in build.class_names_of(model.tasks, data.classes).items():
+        if names != model.class_names[name]:
+            raise ConfigError(
+                f"the data has the classes {', '.join(names)} but the model knows {', '.join(model.class_names[name])}"
+            )
+    network = model.network.to(device)
+    metrics = {name: task.metric(model.class_names[name]).to(device) for name, task in model.tasks.items()}
+    for batch in track(data.plain_dataloader(split), description=f"evaluating {split}", transient=True):
+        there = _to(batch, device)
+        for name, prediction in network.decode(network(there.images)).items():
+            model.tasks[name].update(metrics[name], prediction, there)
+    scores: dict[str, float] = {}
+    trivial: dict[str, float] = {}
+    for name, task in model.tasks.items():
+        prefix = split if len(model.tasks) == 1 else f"{split}/{name}"
+        found = {key: float(value) for key, value in metrics[name].compute().items()}
+        scores |= {f"{prefix}/{key}": round(value, 6) for key, value in found.items() if value == value}
+        guess = baseline.learn(task, model.class_names[name], data.plain_dataloader("train"))
+        value = baseline.score(task, model.class_names[name], guess, data.plain_dataloader(split))
+        trivial[f"{prefix}/{task.monitor}"] = round(value, 6)
+    return scores, trivial
+
+
+def _to(batch: Batch, device: str) -> Batch:
+    targets = type(batch.targets)(*(None if t is None else t.to(device) for t in batch.targets))
+    return Batch(batch.images.to(device), targets, batch.ids.to(device), batch.sizes.to(device))

@@ -1,0 +1,101 @@
+"""Train one run from its frozen file to its last figure."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from visionkit.config.frozen import thaw
+from visionkit.engine import baseline, checkpoint, pictures, results
+from visionkit.engine.quiet import start_log
+from visionkit.engine.setup import Setup, set_up
+from visionkit.errors import UserError
+
+log = logging.getLogger("visionkit")
+
+
+def fit(run_dir: Path) -> float | None:
+    """Train, evaluate the best checkpoint, draw pictures, write `result.json`; return the monitor's value.
+
+    Every rank of a distributed run calls this with the same folder; rank 0 alone writes and speaks.
+    """
+    started = time.perf_counter()
+    rank = _rank()
+    start_log(run_dir if rank == 0 else None, screen=rank == 0)
+    frozen = thaw(run_dir)
+    setup = set_up(frozen, run_dir, progress_bar=rank == 0 and sys.stdout.isatty())
+    log.info(_opening(setup, run_dir))
+    if rank == 0:
+        pictures.augmented_batch(setup, run_dir / "pictures")
+    began = time.perf_counter()
+    setup.trainer.fit(setup.module, setup.data)
+    trained = time.perf_counter()
+    best = Path(setup.best.best_model_path)
+    if not best.is_file():
+        raise UserError(
+            f"training ended before its first validation, so there is no model in {run_dir}; train for longer"
+        )
+    setup.module.network.load_state_dict(checkpoint.network_state(checkpoint.read(best)))
+    metrics = _evaluate(setup)
+    trivial = _trivial(setup) if rank == 0 else {}
+    if rank == 0:
+        pictures.predictions(setup, run_dir / "pictures")
+    ended = time.perf_counter()
+    seconds = {"setup": began - started, "training": trained - began, "evaluation": ended - trained}
+    if rank == 0:
+        result = results.collect(setup, run_dir, metrics, trivial, seconds)
+        results.write(result, run_dir)
+        results.show(result, setup, run_dir)
+    return metrics.get(f"val/{next(iter(setup.tasks.values())).monitor}")
+
+
+def _rank() -> int:
+    import os
+
+    return int(os.environ.get("RANK", "0"))
+
+
+def _opening(setup: Setup, run_dir: Path) -> str:
+    counts = "  ".join(f"{split} {len(records.names)}" for split, records in setup.data.records.items())
+    names = next(iter(setup.module.manifest["class_names"].values()))
+    parameters = sum(p.numel() for p in setup.module.network.parameters())
+    return (
+        f"{setup.config['name']} in {run_dir}\n"
+        f"images: {counts}   classes: {len(names)}   parameters: {parameters:,}   "
+        f"until: {_until(setup.config)}   processes: {setup.trainer.world_size}"
+    )
+
+
+def _until(config: dict[str, Any]) -> str:
+    if config["epochs"] or "max_epochs" in config["trainer"]:
+        return f"{config['trainer'].get('max_epochs') or config['epochs']} epochs"
+    from visionkit.engine.setup import DEFAULT_BUDGET
+
+    return str(config["budget"] or f"{DEFAULT_BUDGET} (the default; epochs=N or budget=1h for more)")
+
+
+def _evaluate(setup: Setup) -> dict[str, float]:
+    """Return the metrics of the best weights on the validation and, where there is one, the test split."""
+    metrics = dict(setup.trainer.validate(setup.module, setup.data, verbose=False)[0])
+    if "test" in setup.data.records:
+        metrics |= setup.trainer.test(setup.module, setup.data, verbose=False)[0]
+    return {name: float(value) for name, value in metrics.items()}
+
+
+@torch.inference_mode()
+def _trivial(setup: Setup) -> dict[str, float]:
+    """Return the monitor of the best constant guess on the same splits."""
+    scores = {}
+    for head, task in setup.tasks.items():
+        names = setup.module.class_names[head]
+        guess = baseline.learn(task, names, setup.data.plain_dataloader("train"))
+        for split in ("val", "test"):
+            if split in setup.data.records:
+                name = setup.module.log_name(split, head, task.monitor)
+                scores[name] = baseline.score(task, names, guess, setup.data.plain_dataloader(split))
+    return scores

@@ -1,0 +1,58 @@
+"""Start a training: freeze the composed config, then run it here or in several processes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from visionkit.config.checks import check_complete
+from visionkit.config.folders import make_run_dir
+from visionkit.config.frozen import freeze, plain
+from visionkit.engine.signatures import check_signatures
+from visionkit.errors import ConfigError
+
+
+def launch(config: DictConfig, choices: dict[str, Any]) -> float | None:
+    """Check a composed config, freeze it in its run folder and train; return the best value of the monitor.
+
+    One process trains here. More are started by torchrun, each from the frozen file alone, and give None.
+    """
+    check_complete(config)
+    check_signatures(plain(config))
+    processes = num_processes(plain(config.trainer))
+    run_dir = make_run_dir(config.run_dir, choices["task"])
+    freeze(config, run_dir, choices["task"])
+    if processes == 1:
+        from visionkit.engine.fit import fit
+
+        return fit(run_dir)
+    run_processes(run_dir, processes)
+    return None
+
+
+def num_processes(trainer: dict[str, Any]) -> int:
+    """Return how many processes a trainer node asks for on this machine."""
+    import torch
+
+    devices = trainer.get("devices", 1)
+    if devices == "auto":
+        on_gpu = trainer.get("accelerator") != "cpu" and torch.cuda.is_available()
+        return torch.cuda.device_count() if on_gpu else 1
+    if not isinstance(devices, int) or isinstance(devices, bool) or devices < 1:
+        raise ConfigError(f"trainer.devices={devices} is no number of processes; give 1 or more, or auto")
+    return devices
+
+
+def run_processes(run_dir: Path, processes: int) -> None:
+    """Run the workers of one machine to their end. Raises SystemExit with their exit code when they fail."""
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    try:
+        done = subprocess.run([*torchrun, "-m", "visionkit.engine.worker", str(run_dir)], check=False)
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    if done.returncode:
+        raise SystemExit(done.returncode)

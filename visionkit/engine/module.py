@@ -1,0 +1,128 @@
+"""Take one step, the same for every task: network, loss, logged terms; outside training decoding and metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, cast
+
+import lightning as L
+import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from visionkit.models.contracts import Head
+from visionkit.models.network import Network
+from visionkit.tasks.base import Task
+from visionkit.types import Batch
+
+OptimizerFactory = Callable[[Iterable[dict[str, Any]]], Optimizer]
+
+
+class VisionModule(L.LightningModule):
+    """A network with the tasks of its heads, and how it is optimised.
+
+    `tasks` and `class_names` are keyed by the names of the network's heads. `factor` returns the learning rate's
+    factor at a step. `manifest` is the plain data that makes a checkpoint a model; it is written into each one.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        tasks: dict[str, Task],
+        class_names: dict[str, tuple[str, ...]],
+        *,
+        optimizer: OptimizerFactory,
+        factor: Callable[[int], float],
+        channels_last: bool,
+        manifest: dict[str, Any],
+    ) -> None:
+        super().__init__()
+        self._memory_format = torch.channels_last if channels_last else torch.contiguous_format
+        self.network = network.to(memory_format=self._memory_format)
+        self.tasks = tasks
+        self.class_names = class_names
+        self.metrics = nn.ModuleDict({name: task.metric(class_names[name]) for name, task in tasks.items()})
+        self.manifest = manifest
+        self._optimizer = optimizer
+        self._factor = factor
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return the sum of all heads' terms."""
+        outputs = self.network(self._images(batch), batch.targets)
+        return self._log_loss("train", outputs, batch)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Feed a batch of the validation split to the metrics."""
+        self._evaluate(batch, "val")
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Feed a batch of the test split to the metrics."""
+        self._evaluate(batch, "test")
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the metrics of the validation split."""
+        self._log_metrics("val")
+
+    def on_test_epoch_end(self) -> None:
+        """Log the metrics of the test split."""
+        self._log_metrics("test")
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Return the optimizer, without weight decay on biases and normalisation, and the schedule a step."""
+        parameters = [p for p in self.network.parameters() if p.requires_grad]
+        optimizer = self._optimizer(
+            [
+                {"params": [p for p in parameters if p.ndim > 1]},
+                {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+            ]
+        )
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._factor)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the manifest and the metrics of the last validation: a checkpoint is the model."""
+        metrics = {k: float(v) for k, v in self.trainer.callback_metrics.items() if k.startswith("val/")}
+        checkpoint["visionkit"] = {**self.manifest, "metrics": metrics}
+
+    def log_name(self, split: str, head: str, name: str) -> str:
+        """Return `<split>/<name>`, with the head between them when there are several."""
+        return f"{split}/{name}" if len(self.tasks) == 1 else f"{split}/{head}/{name}"
+
+    def _images(self, batch: Batch) -> Tensor:
+        return batch.images.to(memory_format=self._memory_format)
+
+    def _evaluate(self, batch: Batch, split: str) -> None:
+        outputs = self.network(self._images(batch))
+        self._log_loss(split, outputs, batch)
+        for name, prediction in self.network.decode(outputs).items():
+            self.tasks[name].update(self._metric(name), prediction, batch)
+
+    def _log_loss(self, split: str, outputs: dict[str, Any], batch: Batch) -> Tensor:
+        terms = {
+            self.log_name(split, head, term): value
+            for head, out in outputs.items()
+            for term, value in self._head(head).loss(out, batch.targets).items()
+        }
+        loss = torch.stack([value.float() for value in terms.values()]).sum()
+        logged = {name: value.detach() for name, value in terms.items()} if len(terms) > 1 else {}
+        logged[f"{split}/loss"] = loss.detach()
+        self.log_dict(
+            logged, on_step=False, on_epoch=True, batch_size=len(batch.images), sync_dist=self.trainer.world_size > 1
+        )
+        return loss
+
+    def _log_metrics(self, split: str) -> None:
+        for head in self.tasks:
+            metric = self._metric(head)
+            scores = {
+                name: value for name, value in metric.compute().items() if not torch.isnan(torch.as_tensor(value))
+            }
+            self.log_dict({self.log_name(split, head, name): float(value) for name, value in scores.items()})
+            metric.reset()
+
+    def _head(self, name: str) -> Head:
+        return cast(Head, self.network.heads[name])
+
+    def _metric(self, name: str) -> Any:
+        return self.metrics[name]

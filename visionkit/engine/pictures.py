@@ -1,0 +1,88 @@
+"""Draw what a run sees: an augmented batch, and predictions beside the ground truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from visionkit.data.geometry import Fit
+from visionkit.engine.setup import Setup
+from visionkit.tasks.grid import side_by_side
+from visionkit.types import Boxes, ClassScores, Image, MaskScores, Prediction
+
+MAX_PICTURES = 12
+
+
+def augmented_batch(setup: Setup, folder: Path) -> None:
+    """Write `augmented_batch.png`: the first training batch with its labels, as the network sees it."""
+    batch = next(iter(setup.data.train_dataloader()))
+    for head, task in setup.tasks.items():
+        names = setup.module.class_names[head]
+        drawn = [
+            task.draw(image_of(batch.images, index), truth)
+            for index in range(min(MAX_PICTURES, len(batch.images)))
+            if (truth := task.truth(batch, index, names)) is not None
+        ]
+        if drawn:
+            write_image(folder / file_name(setup, head, "augmented_batch"), side_by_side([[d] for d in drawn], (), 4))
+
+
+@torch.inference_mode()
+def predictions(setup: Setup, folder: Path) -> None:
+    """Write `predictions.png`: the first validation images, ground truth on the left and prediction on the right."""
+    batch = next(iter(setup.data.val_dataloader()))
+    network = setup.module.network.eval().cpu()
+    count = min(MAX_PICTURES, len(batch.images))
+    decoded = network.decode(network(batch.images[:count]))
+    unchanged = Fit(setup.data.size).place(*setup.data.size).restore
+    for head, task in setup.tasks.items():
+        names = setup.module.class_names[head]
+        pairs = []
+        for index in range(count):
+            truth = task.truth(batch, index, names)
+            if truth is not None:
+                image = image_of(batch.images, index)
+                guess = task.result(one_of(decoded[head], index), names, unchanged)
+                pairs.append((task.draw(image, truth), task.draw(image, guess)))
+        if pairs:
+            write_image(
+                folder / file_name(setup, head, "predictions"), side_by_side(pairs, ("ground truth", "prediction"), 3)
+            )
+
+
+def file_name(setup: Setup, head: str, name: str) -> str:
+    """Return a picture's file name, with the head in it when there are several."""
+    return f"{name}.png" if len(setup.tasks) == 1 else f"{name}_{head}.png"
+
+
+def image_of(images_BCHW: Tensor, index: int) -> Image:
+    """Return one image of a batch as an array (H, W, C)."""
+    array: NDArray[np.uint8] = images_BCHW[index].permute(1, 2, 0).contiguous().numpy()
+    return array
+
+
+def one_of(prediction: Prediction, index: int) -> Prediction:
+    """Return the prediction of one image of a batch, as a batch of one."""
+    if isinstance(prediction, ClassScores):
+        return ClassScores(prediction.probabilities[index : index + 1])
+    if isinstance(prediction, MaskScores):
+        return MaskScores(prediction.logits[index : index + 1])
+    own = prediction.image == index
+    image = torch.zeros_like(prediction.image[own])
+    return Boxes(prediction.boxes[own], prediction.score[own], prediction.label[own], image)
+
+
+def write_image(path: Path, image: NDArray[Any]) -> None:
+    """Write an RGB picture or an index mask, whatever characters its path has."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    stored = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
+    done, encoded = cv2.imencode(path.suffix, stored)
+    if not done:
+        raise ValueError(f"cannot write a picture as {path.suffix}")
+    path.write_bytes(encoded.tobytes())

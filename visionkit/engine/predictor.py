@@ -1,0 +1,64 @@
+"""Predict on a person's own images with a loaded checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from visionkit.data.files import decode_image
+from visionkit.data.geometry import Fit
+from visionkit.engine.checkpoint import Model
+from visionkit.types import Image, Prediction
+
+
+class Predictor:
+    """A trained network with all that it needs to turn an image into a result in that image's own pixels.
+
+    `size` is the (height, width) that the network sees; images are resized to fit and padded, as in validation.
+    """
+
+    def __init__(self, model: Model, device: str | torch.device = "cpu") -> None:
+        self.network = model.network.to(device)
+        self.tasks = model.tasks
+        self.class_names = model.class_names
+        self.manifest = model.manifest
+        height, width = model.manifest["size"]
+        self.size: tuple[int, int] = (height, width)
+        self._fit = Fit(self.size)
+        self._device = torch.device(device)
+
+    def predict(self, image: str | Path | Image) -> Any:
+        """Return the result for one image: a file, or an array (H, W, 3) RGB uint8.
+
+        The task's own kind of result (`Classification`, `Segmentation`, `Detection`), or a dict of them by head when
+        the network has several. Raises DataError for a file that is no image, ValueError for another array.
+        """
+        results = self.results(read(image))
+        return next(iter(results.values())) if len(results) == 1 else results
+
+    def results(self, image: Image) -> dict[str, Any]:
+        """Return the result of every head for one image (H, W, 3) RGB uint8."""
+        placement = self._fit.place(image.shape[0], image.shape[1])
+        return {
+            name: self.tasks[name].result(prediction, self.class_names[name], placement.restore)
+            for name, prediction in self.decode(placement.image(image)[None]).items()
+        }
+
+    @torch.inference_mode()
+    def decode(self, images_BHWC: Image) -> dict[str, Prediction]:
+        """Return every head's prediction for images (B, H, W, 3) uint8 that already have the network's size."""
+        batch = torch.from_numpy(np.ascontiguousarray(images_BHWC)).permute(0, 3, 1, 2).to(self._device)
+        return self.network.decode(self.network(batch))
+
+
+def read(image: str | Path | Image) -> Image:
+    """Return an image as an array (H, W, 3) RGB uint8."""
+    if isinstance(image, str | Path):
+        return decode_image(Path(image).expanduser())
+    array = np.asarray(image)
+    if array.ndim != 3 or array.shape[2] != 3 or array.dtype != np.uint8:
+        raise ValueError(f"an image is an array (H, W, 3) RGB of uint8, not {array.shape} of {array.dtype}")
+    return array

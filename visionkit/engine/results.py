@@ -1,0 +1,95 @@
+"""Write down and show what a run came to."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from visionkit.engine.checkpoint import versions
+from visionkit.engine.setup import Setup
+
+
+def collect(
+    setup: Setup,
+    run_dir: Path,
+    metrics: dict[str, float],
+    trivial: dict[str, float],
+    seconds: dict[str, float],
+) -> dict[str, Any]:
+    """Return what `result.json` holds: plain data."""
+    config = setup.config
+    return {
+        "task": config["name"],
+        "monitor": setup.best.monitor,
+        "metrics": {name: round(value, 6) for name, value in sorted(metrics.items())},
+        "trivial": {name: round(value, 6) for name, value in sorted(trivial.items())},
+        "seconds": {name: round(value, 2) for name, value in seconds.items()},
+        "epochs": setup.trainer.current_epoch,
+        "steps": setup.trainer.global_step,
+        "interrupted": setup.interrupt.pressed,
+        "images_per_second": round(setup.throughput.images_per_second, 1),
+        "parameters": sum(p.numel() for p in setup.module.network.parameters()),
+        "checkpoint": str(Path(setup.best.best_model_path).relative_to(run_dir)),
+        "command": config["provenance"]["command"],
+        "commit": config["provenance"]["commit"],
+        "versions": versions(),
+    }
+
+
+def write(result: dict[str, Any], run_dir: Path) -> None:
+    """Write `result.json`."""
+    (run_dir / "result.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+
+
+def metrics_table(metrics: dict[str, float], trivial: dict[str, float]) -> Table:
+    """Return a table with a row a metric, and beside the monitors what the best constant guess scores."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("metric")
+    table.add_column("value", justify="right")
+    table.add_column("trivial", justify="right", style="dim")
+    for name, value in sorted(metrics.items()):
+        guess = f"{trivial[name]:.4f}" if name in trivial else ""
+        table.add_row(name, f"{value:.4f}", guess, style="bold" if guess else None)
+    return table
+
+
+def show(result: dict[str, Any], setup: Setup, run_dir: Path) -> None:
+    """Print the metrics, where things are, and what to type next."""
+    console = Console(soft_wrap=True, highlight=False)
+    console.print()
+    console.print(metrics_table(result["metrics"], result["trivial"]))
+    console.print("[dim]trivial: the best constant guess (commonest class, commonest class a pixel, median box)[/dim]")
+    seconds = result["seconds"]
+    console.print(
+        f"\n{'interrupted after ' if result['interrupted'] else ''}{result['epochs']} epochs, {result['steps']} steps, "
+        f"{seconds['training']:.0f} s of training at {result['images_per_second']:.0f} images/s "
+        f"(set-up {seconds['setup']:.0f} s, evaluation {seconds['evaluation']:.0f} s)"
+    )
+    folder = _short(run_dir)
+    model = _short(run_dir / result["checkpoint"])
+    for what, where in {
+        "run": folder,
+        "model": model,
+        "pictures": f"{folder}/pictures",
+        "curves": f"{folder}/metrics.csv",
+    }.items():
+        console.print(f"{what:9} {where}", markup=False)
+    source = setup.config["data"].get("root") or "your_image.jpg"
+    console.print("\nnext:", style="bold")
+    split = "test" if "test" in setup.data.records else "val"
+    for command in (
+        f"python -m visionkit.evaluate checkpoint={shlex.quote(model)} split={split}",
+        f"python -m visionkit.predict checkpoint={shlex.quote(model)} source={shlex.quote(str(source))}",
+        f"python -c \"import visionkit; print(visionkit.load('{model}').predict('your_image.jpg'))\"",
+    ):
+        console.print(f"  {command}", markup=False)
+
+
+def _short(path: Path) -> str:
+    """Return a path relative to the working folder where it lies below it."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

@@ -1,0 +1,85 @@
+"""Say how far a training is, and what the learning rate is there."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+import lightning as L
+from torch import Tensor
+
+
+class WarmupCosine:
+    """The learning rate's factor at a fraction of the training: linear warm-up, then a cosine.
+
+    The cosine is that of Loshchilov and Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts" (2017),
+    section 3, without restarts.
+    """
+
+    def __init__(self, warmup: float = 0.05, final: float = 0.01) -> None:
+        if not (0 <= warmup < 1 and 0 <= final <= 1):
+            raise ValueError(f"warmup={warmup} and final={final} are fractions: 0 <= warmup < 1, 0 <= final <= 1")
+        self.warmup = warmup
+        self.final = final
+
+    def __call__(self, progress: float) -> float:
+        """Return the factor at `progress`, 0 (start) to 1 (end)."""
+        if progress < self.warmup:
+            return max(progress / self.warmup, 0.01)
+        descent = min((progress - self.warmup) / (1 - self.warmup), 1.0)
+        return self.final + (1 - self.final) * (1 + math.cos(math.pi * descent)) / 2
+
+
+class Clock(L.Callback):
+    """Knows how far the training is, and ends it when its time is up.
+
+    With `budget` (seconds) the progress is the time since the start of fitting, validation included, and the
+    training stops, and validates, when it is spent; rank 0's watch counts for all. Without, it is the step's number
+    over the number of steps.
+    """
+
+    def __init__(self, budget: float | None = None) -> None:
+        self.budget = budget
+        self.progress = 0.0
+        self._before = 0.0  # seconds spent before a resume
+        self._start = 0.0
+        self._steps = 1
+
+    def elapsed(self) -> float:
+        """Return the seconds spent fitting so far."""
+        return self._before + time.perf_counter() - self._start
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Start the watch, or count the steps to take."""
+        self._start = time.perf_counter()
+        if self.budget is None:
+            self._steps = max(int(trainer.estimated_stepping_batches), 1)
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Advance the progress, the same on every rank."""
+        if self.budget is None:
+            self.progress = trainer.global_step / self._steps
+        else:
+            self.progress = self._shared(trainer, self.elapsed() / self.budget)
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Tensor | Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Stop when the budget is spent."""
+        if self.budget is not None and self._shared(trainer, self.elapsed() / self.budget) >= 1:
+            trainer.should_stop = True
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the seconds spent, so that a resumed run does not begin its budget anew."""
+        return {"elapsed": self.elapsed()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the seconds spent before."""
+        self._before = float(state_dict["elapsed"])
+
+    @staticmethod
+    def _shared(trainer: L.Trainer, value: float) -> float:
+        return float(trainer.strategy.broadcast(value)) if trainer.world_size > 1 else value

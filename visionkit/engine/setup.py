@@ -1,0 +1,91 @@
+"""Build all that a training needs from its frozen config."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+from omegaconf import DictConfig, OmegaConf
+
+from visionkit.config.frozen import plain
+from visionkit.config.values import seconds
+from visionkit.data.module import DataModule
+from visionkit.engine import build
+from visionkit.engine.callbacks import EpochLog, Interrupt, ProgressBar, Throughput, checkpoints
+from visionkit.engine.checkpoint import manifest
+from visionkit.engine.module import VisionModule
+from visionkit.engine.schedule import Clock
+from visionkit.tasks.base import Task
+
+DEFAULT_BUDGET = "2min"
+"""How long a training lasts when neither epochs nor a budget are given."""
+
+
+class Setup(NamedTuple):
+    """A training that only waits to be started."""
+
+    config: dict[str, Any]
+    data: DataModule
+    tasks: dict[str, Task]
+    module: VisionModule
+    trainer: L.Trainer
+    best: ModelCheckpoint
+    throughput: Throughput
+    interrupt: Interrupt
+
+
+def set_up(frozen: DictConfig, run_dir: Path, *, progress_bar: bool) -> Setup:
+    """Build data, network, module and trainer. Data are read before anything is built that takes time."""
+    config = plain(frozen)
+    L.seed_everything(config["seed"], workers=True, verbose=False)
+    tasks = build.build_tasks({config["name"]: config["task"]})
+    network_node = build.network_node(config)
+    build.check_heads(network_node, tasks)
+    kinds = tuple(dict.fromkeys(task.kind for task in tasks.values()))
+    data = build.build_data(config["data"], config["augment"], config["seed"], kinds)
+    class_names = build.class_names_of(tasks, data.classes)
+    torch.manual_seed(config["seed"])  # the weights do not depend on what reading the data drew
+    network = build.build_network(network_node, class_names)
+
+    clock = Clock(budget_seconds(config))
+    schedule = build.build(config["scheduler"])
+    module = VisionModule(
+        network,
+        tasks,
+        class_names,
+        optimizer=lambda groups: build.build(config["optimizer"], params=groups),
+        factor=lambda step: float(schedule(clock.progress)),
+        channels_last=config["channels_last"],
+        manifest=manifest(config, OmegaConf.to_container(frozen.data, resolve=False), class_names),
+    )
+    monitor = f"val/{next(iter(tasks.values())).monitor}"
+    best, last = checkpoints(str(run_dir / "checkpoints"), monitor)
+    throughput, interrupt = Throughput(), Interrupt()
+    bar = [ProgressBar(monitor)] if progress_bar else []
+    more = [build.build(node) for node in config["callbacks"].values()]
+    trainer = build.build(
+        {**limits(config), **config["trainer"]},
+        callbacks=[clock, throughput, interrupt, EpochLog(monitor), *bar, *more, best, last],
+        logger=[build.build(node, save_dir=str(run_dir)) for node in config["logger"].values()],
+        default_root_dir=str(run_dir),
+        enable_progress_bar=progress_bar,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        num_sanity_val_steps=0,
+    )
+    return Setup(config, data, tasks, module, trainer, best, throughput, interrupt)
+
+
+def budget_seconds(config: dict[str, Any]) -> float | None:
+    """Return the seconds to train for, or None when epochs were given."""
+    if config["epochs"] is not None or "max_epochs" in config["trainer"]:
+        return None
+    return seconds(str(config["budget"] or DEFAULT_BUDGET))
+
+
+def limits(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the trainer's arguments that say how long to train; `trainer.max_epochs` of the config goes before."""
+    return {"max_epochs": config["epochs"] or -1, "min_epochs": 0}

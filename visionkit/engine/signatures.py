@@ -1,0 +1,102 @@
+"""Check every `_target_` of a config against its constructor before anything is built."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import types
+import typing
+from collections.abc import Iterator
+from typing import Any
+
+from hydra.errors import HydraException
+from hydra.utils import get_object
+
+from visionkit.errors import ConfigError
+
+RUN_TIME = {"self", "params", "save_dir", "callbacks", "logger"}
+"""What the engine hands to constructors that are not ours; ours take run-time values by keyword only."""
+
+
+def check_signatures(config: dict[str, Any]) -> None:
+    """Raise one ConfigError that lists every argument that its constructor does not take, or misses."""
+    found = list(problems(config))
+    if found:
+        raise ConfigError("\n".join(found))
+
+
+def problems(node: Any, key: str = "") -> Iterator[str]:
+    """Yield a line for each problem in the nodes below `node`, with its dotted key."""
+    if isinstance(node, dict):
+        if "_target_" in node:
+            yield from _node_problems(node, key)
+        for name, child in node.items():
+            yield from problems(child, f"{key}.{name}" if key else str(name))
+    elif isinstance(node, list):
+        for index, child in enumerate(node):
+            yield from problems(child, f"{key}[{index}]")
+
+
+def _node_problems(node: dict[str, Any], key: str) -> Iterator[str]:
+    target = node["_target_"]
+    try:
+        constructor = get_object(target)
+    except (HydraException, ImportError, AttributeError, ValueError) as error:
+        yield f"{key}._target_={target} cannot be imported: {str(error).splitlines()[0]}"
+        return
+    parameters = inspect.signature(constructor).parameters
+    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        return
+    given = {name: value for name, value in node.items() if not (name.startswith("_") and name.endswith("_"))}
+    settable = [name for name in parameters if name not in RUN_TIME]
+    hints = _hints(constructor)
+    for name, value in given.items():
+        if name not in parameters:
+            close = difflib.get_close_matches(name, settable, n=1)
+            meant = f"did you mean {key}.{close[0]}? " if close else ""
+            yield f"{key}.{name}={value}: {target} has no argument {name!r}; {meant}it takes {', '.join(settable)}"
+        elif not _fits(value, hints.get(name, Any)):
+            yield f"{key}.{name}={value} is {type(value).__name__}; {target} takes {_name(hints[name])}"
+    for name, parameter in parameters.items():
+        required = parameter.default is parameter.empty and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+        if required and name not in given and name not in RUN_TIME:
+            yield f"{key}.{name} has no value; {target} needs it: {key}.{name}=..."
+
+
+def _hints(constructor: Any) -> dict[str, Any]:
+    function = constructor.__init__ if inspect.isclass(constructor) else constructor
+    try:
+        return typing.get_type_hints(function)
+    except (NameError, TypeError):  # an annotation that exists for type checkers only
+        return {}
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Refuse what plain YAML lets through: text for a number, a number for a list, null for a value."""
+    allowed = _members(hint)
+    if any(member not in _PLAIN for member in allowed) or isinstance(value, dict):
+        return not (isinstance(value, str) and allowed <= {int, float, bool, types.NoneType, *_tensors(allowed)})
+    if isinstance(value, bool):
+        return bool in allowed
+    if isinstance(value, int):
+        return bool(allowed & {int, float})
+    return type(value) in allowed
+
+
+_PLAIN = {int, float, bool, str, types.NoneType}
+
+
+def _tensors(allowed: set[Any]) -> set[Any]:
+    return {member for member in allowed if getattr(member, "__name__", "") == "Tensor"}
+
+
+def _members(hint: Any) -> set[Any]:
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return {member for part in typing.get_args(hint) for member in _members(part)}
+    return {hint}
+
+
+def _name(hint: Any) -> str:
+    return " or ".join(
+        sorted("null" if m is types.NoneType else getattr(m, "__name__", str(m)) for m in _members(hint))
+    )
