@@ -18,7 +18,7 @@ def draw_boxes(image: Image, boxes_N4: NDArray[np.float32], texts: Sequence[str]
     """Return the picture, enlarged if tiny, with one tagged box a row; earlier rows lie on top."""
     canvas, factor = enlarge(image)
     height, width = canvas.shape[:2]
-    line = line_width(canvas)
+    line = max(2, line_width(canvas))
     rects: list[_Rect] = []
     for box in (boxes_N4 * factor).round().astype(int).tolist():
         x1, y1 = min(max(box[0], 0), width - 1), min(max(box[1], 0), height - 1)

@@ -19,7 +19,7 @@ SMALLEST: Final = 320
 PANEL: Final[Colour] = (24, 26, 30)
 INK: Final[Colour] = (236, 238, 240)
 
-_NARROWEST = 240  # pixels: a strip of text below a picture is no narrower
+_NARROWEST = 26  # text heights: a strip below a picture is no narrower
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
@@ -28,18 +28,19 @@ def enlarge(image: Image) -> tuple[Image, int]:
 
     Pixels are repeated, not blurred: of a picture of 8 x 8 one wants to see the 8 x 8 pixels.
     """
-    factor = max(1, -(-SMALLEST // max(image.shape[:2])))
+    factor = max(1, -(-SMALLEST // _longer(image)))
     return np.ascontiguousarray(image.repeat(factor, axis=0).repeat(factor, axis=1)), factor
 
 
 def text_height(image: Image) -> int:
     """Return the height in pixels of a capital letter that suits the picture."""
-    return min(max(round(0.02 * max(image.shape[:2])), 9), 44)
+    shorter = int(min(image.shape[:2]))
+    return min(max(round(min(0.02 * _longer(image), shorter / 8)), 9), 44)
 
 
 def line_width(image: Image) -> int:
     """Return the width in pixels of a line that suits the picture."""
-    return max(1, round(max(image.shape[:2]) / 400))
+    return max(1, round(_longer(image) / 400))
 
 
 def text_width(text: str, height: int) -> int:
@@ -77,7 +78,7 @@ def tag(image: Image, text: str, left: int, top: int, height: int, colour: Colou
 
 def tag_size(text: str, height: int) -> tuple[int, int]:
     """Return width and height in pixels of a tag."""
-    return text_width(text, height) + height, 2 * height
+    return text_width(text, height) + height, height + 2 * round(0.4 * height)
 
 
 def with_legend(image: Image, entries: Sequence[tuple[str, Colour]]) -> Image:
@@ -85,7 +86,7 @@ def with_legend(image: Image, entries: Sequence[tuple[str, Colour]]) -> Image:
     if not entries:
         return image
     height = text_height(image)
-    gap, width = height, max(image.shape[1], _NARROWEST)
+    gap, width = height, max(image.shape[1], _NARROWEST * height)
     places, left, top = [], gap, gap
     for name, colour in entries:
         text = shorten(name, height, width - 4 * gap)
@@ -104,7 +105,7 @@ def with_legend(image: Image, entries: Sequence[tuple[str, Colour]]) -> Image:
 def with_bars(image: Image, rows: Sequence[tuple[str, float, Colour]]) -> Image:
     """Return the picture on top of a strip with one bar a row: name, fraction 0 to 1, colour."""
     height = text_height(image)
-    width, pitch = max(image.shape[1], _NARROWEST), 2 * height
+    width, pitch = max(image.shape[1], _NARROWEST * height), 2 * height
     percent = text_width("100.0 %", height)
     room = width - 4 * height - percent
     named = [shorten(name, height, room // 2) for name, _, _ in rows]
@@ -148,3 +149,7 @@ def _ascii(text: str) -> str:
     plain = unicodedata.normalize("NFKD", text.replace("ß", "ss"))
     plain = "".join(c for c in plain if not unicodedata.combining(c))
     return plain.encode("ascii", "replace").decode()
+
+
+def _longer(image: Image) -> int:
+    return int(max(image.shape[:2]))

@@ -19,7 +19,7 @@ def side_by_side(groups: Sequence[Sequence[Image]], headers: Sequence[str], colu
     """Lay out groups of pictures, such as truth and prediction, `columns` groups a row.
 
     `headers` names the pictures of a group (empty: no header line). A picture is shrunk to fit into `cell` x
-    `cell` pixels, a tiny one is enlarged first.
+    `cell` pixels, those of a group by the same factor; a tiny one is enlarged first.
 
     Raises:
         ValueError: There is no picture, or a group has not as many as there are headers.
@@ -29,7 +29,7 @@ def side_by_side(groups: Sequence[Sequence[Image]], headers: Sequence[str], colu
     count = len(headers) or len(groups[0])
     if any(len(group) != count for group in groups):
         raise ValueError(f"every group must have {count} pictures; got {sorted({len(group) for group in groups})}")
-    fitted = [[_fit(enlarge(image)[0], cell) for image in group] for group in groups]
+    fitted = [_fit([enlarge(image)[0] for image in group], cell) for group in groups]
     rows = [fitted[i : i + columns] for i in range(0, len(fitted), columns)]
     wide = max(image.shape[1] for group in fitted for image in group)
     tall = [max(image.shape[0] for group in row for image in group) for row in rows]
@@ -53,11 +53,13 @@ def side_by_side(groups: Sequence[Sequence[Image]], headers: Sequence[str], colu
     return page
 
 
-def _fit(image: Image, cell: int) -> Image:
-    """Return the picture shrunk to fit into a square of `cell` pixels."""
-    height, width = image.shape[:2]
-    factor = cell / max(height, width)
+def _fit(group: Sequence[Image], cell: int) -> list[Image]:
+    """Return the pictures shrunk by one factor, so that each fits into a square of `cell` pixels."""
+    factor = min(cell / max(image.shape[:2]) for image in group)
     if factor >= 1:
-        return image
-    size = (max(1, round(width * factor)), max(1, round(height * factor)))
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        return list(group)
+    fitted = []
+    for image in group:
+        size = (max(1, round(image.shape[1] * factor)), max(1, round(image.shape[0] * factor)))
+        fitted.append(np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8))
+    return fitted
