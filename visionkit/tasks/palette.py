@@ -23,7 +23,21 @@ _EYES = np.array(
         [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
     ]
 )
-_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])  # sRGB, D65
+# Ottosson, "A perceptual color space for image processing", 2020: Oklab, which keeps blues apart as CIELAB does not.
+_LMS = np.array(
+    [
+        [0.4122214708, 0.5363325363, 0.0514459929],
+        [0.2119034982, 0.6806995451, 0.1073969566],
+        [0.0883024619, 0.2817188376, 0.6299787005],
+    ]
+)
+_LAB = np.array(
+    [
+        [0.2104542553, 0.7936177850, -0.0040720468],
+        [1.9779984951, -2.4285922050, 0.4505937099],
+        [0.0259040371, 0.7827717662, -0.8086757660],
+    ]
+)
 
 
 def colour(index: int) -> tuple[int, int, int]:
@@ -42,10 +56,10 @@ def colours() -> NDArray[np.uint8]:
     steps = np.linspace(0, 255, 14)
     lattice = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 3)
     candidates = np.concatenate([np.array(_FIRST, dtype=np.float64), lattice])
-    seen = _seen(candidates)  # (3 eyes, N, Lab)
+    seen = _seen(candidates)  # (3 eyes, N, Oklab)
     lightness = seen[0, :, 0]
     chosen = list(range(len(_FIRST)))
-    distance = np.where((lightness > 35) & (lightness < 92), np.inf, -np.inf)
+    distance = np.where((lightness > 0.42) & (lightness < 0.93), np.inf, -np.inf)
     for i in range(SIZE):
         if i == len(chosen):
             chosen.append(int(distance.argmax()))
@@ -57,10 +71,7 @@ def colours() -> NDArray[np.uint8]:
 
 
 def _seen(rgb_N3: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return CIELAB coordinates (3, N, 3) of sRGB colours for three kinds of eyes."""
+    """Return Oklab coordinates (3, N, 3) of sRGB colours for three kinds of eyes."""
     value = rgb_N3 / 255
     linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
-    xyz = np.clip(np.einsum("eij,nj->eni", _EYES, linear), 0, 1) @ _XYZ.T / _XYZ.sum(axis=1)
-    root = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
-    x, y, z = np.moveaxis(root, -1, 0)
-    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
+    return np.asarray(np.cbrt(np.clip(np.einsum("eij,nj->eni", _EYES, linear), 0, 1) @ _LMS.T) @ _LAB.T)
