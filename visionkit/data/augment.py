@@ -1,0 +1,147 @@
+"""Augment training samples with albumentations, seeded anew for each of them; nothing else imports that library."""
+
+from __future__ import annotations
+
+import os
+
+os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # it looks for a new version over the network at import otherwise
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import albumentations
+import numpy as np
+from albumentations.core.type_definitions import Targets as Supports
+from numpy.typing import NDArray
+
+from visionkit.data.recipe import build
+from visionkit.data.sample import Sample
+from visionkit.errors import ConfigError
+from visionkit.types import IGNORE_INDEX
+
+MIN_VISIBILITY: Final = 0.1
+"""A box is dropped when a transform leaves less than this fraction of its area inside the image."""
+
+MIN_SIDE: Final = 1.0
+"""A box is dropped when a side is shorter, in pixels of the picture at hand."""
+
+
+class Augment:
+    """Applies `spatial` transforms at the image's own resolution and `pixel` transforms at the network's size.
+
+    Both are lists of one-key mappings, `[{"HorizontalFlip": {"p": 0.5}}]`, nested through `OneOf: {transforms: [...]}`;
+    `recipe` says what is refused. `begin` seeds the two from (seed, epoch, index), so that a sample depends on nothing
+    else: not on the worker, nor on the samples before it.
+
+    Masks are filled with 255 where a transform uncovers nothing. Boxes are clipped, and dropped when less than
+    `MIN_VISIBILITY` of them is left or a side is under `MIN_SIDE`; where the sample has an instance map, they are
+    measured anew from it.
+    """
+
+    def __init__(self, spatial: Sequence[Mapping[str, Any]] = (), pixel: Sequence[Mapping[str, Any]] = ()) -> None:
+        self._spatial_steps = [build(entry, "augment.spatial", _refuse_pixel) for entry in spatial]
+        self._pixel_steps = [build(entry, "augment.pixel", _refuse_spatial) for entry in pixel]
+        boxes = albumentations.BboxParams(
+            format="pascal_voc",
+            label_fields=["rows"],
+            min_visibility=MIN_VISIBILITY,
+            min_width=MIN_SIDE,
+            min_height=MIN_SIDE,
+        )
+        shared: dict[str, Any] = {"is_check_shapes": False}  # shapes are checked where files are read
+        instances = {"instances": "mask"}
+        self._plain = albumentations.Compose(self._spatial_steps, additional_targets=instances, **shared)
+        self._boxed = albumentations.Compose(
+            self._spatial_steps, bbox_params=boxes, additional_targets=instances, **shared
+        )
+        self._pixel = albumentations.Compose(self._pixel_steps, **shared)
+
+    def begin(self, seed: int, epoch: int, index: int) -> None:
+        """Make the randomness of the next `spatial` and `pixel` calls a function of these three."""
+        generator = np.random.default_rng((seed, epoch, index))
+        # one stream for all transforms: seeding each alike (set_random_seed) makes their draws agree
+        python = random.Random(int(generator.integers(2**63)))
+        for pipeline in (self._plain, self._boxed, self._pixel):
+            pipeline.set_random_state(generator, python)
+
+    def spatial(self, sample: Sample) -> Sample:
+        """Return the sample with image, mask, boxes and instance map transformed alike."""
+        if not self._spatial_steps:
+            return sample
+        given: dict[str, Any] = {"image": sample.image}
+        if sample.mask is not None:
+            given["mask"] = sample.mask
+        if sample.instances is not None:
+            given["instances"] = _step_aside(sample.instances)
+        if sample.boxes is None:
+            made = self._plain(**given)
+            return sample._replace(image=made["image"], mask=made.get("mask"))
+        made = self._boxed(**given, bboxes=sample.boxes, rows=np.arange(len(sample.boxes)))
+        rows = np.asarray(made["rows"], dtype=np.int64)
+        boxes = np.asarray(made["bboxes"], dtype=np.float32).reshape(-1, 4)
+        sample = sample.keep_boxes(rows)._replace(image=made["image"], mask=made.get("mask"), boxes=boxes)
+        if sample.instances is not None:
+            instances = _step_back(made["instances"])
+            sample = _measure_boxes(sample._replace(instances=instances), instances)
+        return sample
+
+    def pixel(self, sample: Sample) -> Sample:
+        """Return the sample with the colours of its image changed, and without boxes too small to be seen."""
+        if sample.boxes is not None:
+            big = (sample.boxes[:, 2:] - sample.boxes[:, :2] >= MIN_SIDE).all(axis=1)
+            sample = sample if big.all() else sample.keep_boxes(np.flatnonzero(big))
+        if not self._pixel_steps:
+            return sample
+        return sample._replace(image=self._pixel(image=sample.image)["image"])
+
+
+def _refuse_pixel(transform: Any, where: str) -> None:
+    if not isinstance(transform, albumentations.DualTransform):
+        raise ConfigError(f"{where}: changes colours only; put it under augment.pixel")
+    needed = {Supports.IMAGE: "images", Supports.MASK: "masks", Supports.BBOXES: "boxes"}
+    supported = np.atleast_1d(np.asarray(getattr(type(transform), "_targets", ()), dtype=object))
+    if missing := [word for target, word in needed.items() if target not in supported]:
+        raise ConfigError(f"{where}: cannot transform {' and '.join(missing)}; choose a transform that can")
+    if getattr(transform, "fill_mask", None) is not None:
+        transform.fill_mask = IGNORE_INDEX
+
+
+def _refuse_spatial(transform: Any, where: str) -> None:
+    if not isinstance(transform, albumentations.ImageOnlyTransform):
+        raise ConfigError(f"{where}: moves pixels; put it under augment.spatial")
+
+
+def _step_aside(instances: NDArray[Any]) -> NDArray[Any]:
+    """Free the value 255, with which masks are filled: numbers from 255 on move up by one."""
+    if instances.dtype == np.uint8:
+        if not (instances == IGNORE_INDEX).any():
+            return instances
+        instances = instances.astype(np.uint16)
+    return np.where(instances >= IGNORE_INDEX, instances + 1, instances).astype(instances.dtype)
+
+
+def _step_back(instances: NDArray[Any]) -> NDArray[Any]:
+    """Undo `_step_aside`; what was filled becomes 0, no instance."""
+    instances = np.where(instances == IGNORE_INDEX, 0, instances).astype(instances.dtype)
+    if instances.dtype != np.uint8:
+        instances[instances > IGNORE_INDEX] -= 1
+    return instances
+
+
+def _measure_boxes(sample: Sample, instances: NDArray[Any]) -> Sample:
+    """Return the sample with tight boxes around the pixels of each instance; those without pixels go."""
+    assert sample.box_value is not None
+    y, x = np.nonzero(instances)
+    value = instances[y, x].astype(np.int64)
+    last = max(int(value.max(initial=0)), int(sample.box_value.max(initial=0)))
+    low = np.full((last + 1, 2), np.iinfo(np.int64).max)
+    high = np.full((last + 1, 2), -1)
+    for axis, position in enumerate((x, y)):
+        np.minimum.at(low[:, axis], value, position)
+        np.maximum.at(high[:, axis], value, position + 1)
+    seen = high[sample.box_value, 0] >= 0
+    sample = sample if seen.all() else sample.keep_boxes(np.flatnonzero(seen))
+    assert sample.box_value is not None
+    boxes = np.concatenate([low[sample.box_value], high[sample.box_value]], axis=1).astype(np.float32)
+    return sample._replace(boxes=boxes)

@@ -1,0 +1,103 @@
+"""Decode images and index masks from files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as PillowImage
+
+from visionkit.data.strings import Strings
+from visionkit.errors import DataError
+from visionkit.types import IGNORE_INDEX, Image
+
+INDEX_MODES = ("L", "P", "1", "I;16", "I")
+"""Pillow's names for pictures with one number a pixel; a palette's numbers are kept, its colours are not looked at."""
+
+
+def decode_image(path: Path) -> Image:
+    """Return a file as (H, W, 3) RGB uint8, turned upright by its EXIF orientation.
+
+    Grey becomes three equal channels, an alpha channel is dropped, 16 bits are cut to the upper 8.
+
+    Raises:
+        DataError: The file is missing, empty or no picture that OpenCV knows.
+    """
+    try:
+        encoded = np.fromfile(path, dtype=np.uint8)  # imread cannot open every file name on every system
+        image = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if encoded.size else None
+    except (OSError, cv2.error) as error:
+        raise DataError(f"{path}: cannot be read as an image ({error}); replace or remove the file") from error
+    if image is None:
+        raise DataError(f"{path}: cannot be decoded as an image; replace or remove the file")
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB, image), dtype=np.uint8)
+
+
+def decode_index(path: Path) -> NDArray[Any]:
+    """Return the numbers stored in a single-channel picture, palette PNG included, as (H, W) of any integer type.
+
+    Raises:
+        DataError: The file is missing, no picture, or has several channels.
+    """
+    try:
+        with PillowImage.open(path) as picture:
+            mode = picture.mode
+            values = np.asarray(picture) if mode in INDEX_MODES else None
+    except (OSError, ValueError, SyntaxError) as error:  # Pillow raises SyntaxError for broken PNG chunks
+        raise DataError(f"{path}: cannot be read as a mask ({error}); replace or remove the file") from error
+    if values is None:
+        raise DataError(
+            f"{path}: has the colour mode {mode}, but a mask holds one class number a pixel; "
+            f"save it as a grey or palette PNG whose pixel values are the class numbers"
+        )
+    return values.astype(np.uint8) if values.dtype == bool else values
+
+
+class ImageFiles:
+    """The images of one split, decoded when asked for."""
+
+    def __init__(self, root: str | Path, paths: Iterable[str]) -> None:
+        self.root = Path(root)
+        self.paths = paths if isinstance(paths, Strings) else Strings(paths)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int, /) -> Image:
+        return decode_image(self.root / self.paths[index])
+
+
+class MaskFiles:
+    """The class-index masks of one split; `ignore` are the source's values for void, which become 255.
+
+    255 itself always means void. Raises DataError for a value outside the classes.
+    """
+
+    def __init__(self, root: str | Path, paths: Iterable[str], num_classes: int, ignore: Sequence[int] = ()) -> None:
+        self.root = Path(root)
+        self.paths = paths if isinstance(paths, Strings) else Strings(paths)
+        self.num_classes = num_classes
+        self.ignore = tuple(ignore)
+        self._known = np.zeros(256, dtype=bool)
+        self._known[[*range(num_classes), IGNORE_INDEX, *self.ignore]] = True
+        self._new_value = np.arange(256, dtype=np.uint8)
+        self._new_value[list(self.ignore)] = IGNORE_INDEX
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int, /) -> Image:
+        path = self.root / self.paths[index]
+        values = decode_index(path)
+        if values.min(initial=0) < 0 or values.max(initial=0) > 255 or not self._known[values].all():
+            wrong = [int(v) for v in np.unique(values) if not 0 <= v <= 255 or not self._known[v]]
+            void = ", ".join(str(value) for value in sorted({*self.ignore, IGNORE_INDEX}))
+            raise DataError(
+                f"{path}: holds the value{'s' if len(wrong) > 1 else ''} {', '.join(map(str, wrong[:8]))}; allowed are "
+                f"0 to {self.num_classes - 1} (the classes) and {void} (void); name more classes or another data.ignore"
+            )
+        return np.asarray(self._new_value[values], dtype=np.uint8)

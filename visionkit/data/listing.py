@@ -1,0 +1,64 @@
+"""List the files of a data set in one order on every machine, and cut them where the data set names no splits."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from visionkit.errors import DataError
+
+IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"})
+
+VAL_EVERY: Final = 5
+"""One in five files goes to validation where a data set names no splits."""
+
+
+def require_root(root: Path, layouts: str) -> None:
+    """Raise DataError unless `root` is a folder; `layouts` says what is allowed inside."""
+    if not root.is_dir():
+        state = "is not a folder" if root.exists() else "does not exist"
+        raise DataError(f"{root}: {state}; set data.root to a folder laid out as {layouts}")
+
+
+def require_split(split: str, known: tuple[str, ...], root: Path) -> None:
+    """Raise DataError unless the data set has the split."""
+    if split not in known:
+        raise DataError(f"{root}: has no split {split!r}; it has {', '.join(known)}")
+
+
+def folders(root: Path) -> list[str]:
+    """Return the names of the visible folders in `root`, by code point."""
+    return sorted(entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+
+
+def images(folder: Path) -> list[str]:
+    """Return the names of the image files in `folder`, by code point."""
+    return sorted(
+        entry.name
+        for entry in folder.iterdir()
+        if entry.suffix.lower() in IMAGE_SUFFIXES and not entry.name.startswith(".") and entry.is_file()
+    )
+
+
+def by_stem(folder: Path) -> dict[str, str]:
+    """Return the image files of `folder` by their name without suffix. Raises DataError when two share one."""
+    found: dict[str, str] = {}
+    for name in images(folder):
+        stem = Path(name).stem
+        if stem in found:
+            raise DataError(f"{folder}: {found[stem]} and {name} differ in their suffix only; remove or rename one")
+        found[stem] = name
+    return found
+
+
+def cut(names: Iterable[str], split: str) -> list[str]:
+    """Return a fixed 80 % (`train`) or 20 % (`val`) of the names, by code point.
+
+    The names are ordered by the SHA-256 of their text and every fifth, from the third on, goes to validation: so the
+    cut depends neither on the machine nor on a library's random numbers, and of two names one is never lost.
+    """
+    shuffled = sorted(set(names), key=lambda name: hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest())
+    val = set(shuffled[2::VAL_EVERY]) or set(shuffled[1:2])
+    return sorted(val if split == "val" else set(shuffled) - val)

@@ -1,0 +1,98 @@
+"""Load batches, in training so that a run goes on in mid-epoch exactly where it stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import cv2
+import torch
+from torch.utils.data import DataLoader
+
+from visionkit.data.dataset import Samples
+from visionkit.data.geometry import Fit
+from visionkit.data.records import Records
+from visionkit.data.sample import Collate, Sample
+from visionkit.data.sampler import EvalBatches, TrainBatches
+from visionkit.errors import ConfigError
+from visionkit.types import Batch
+
+
+def start_worker(_: int) -> None:
+    """Keep a worker to one thread: OpenCV starts one a core otherwise, and its pool does not survive a fork."""
+    cv2.setNumThreads(0)
+
+
+class ResumableLoader(DataLoader[Sample]):
+    """Loads training batches; its state counts the batches that were handed out, not those that workers prepared.
+
+    The state holds for any number of workers and processes, as long as the samples, the global batch size and the seed
+    are the same. An iteration that ends moves on to the next epoch; one that is broken off starts its epoch again.
+    """
+
+    def __init__(self, samples: Samples, batches: TrainBatches, workers: int = 0) -> None:
+        super().__init__(samples, batch_sampler=batches, **_settings(samples, workers))
+        self.batches = batches
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+        # A generator: the position is read at the first batch, because Lightning makes the iterator before it
+        # restores the epoch.
+        for batch in super().__iter__():
+            self.batches.consumed += 1
+            yield batch
+        self.batches.set_epoch(self.batches.epoch + 1)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the position of the next batch, as plain numbers, and what it depends on."""
+        epoch, batch = self.batches.epoch, self.batches.consumed
+        if batch >= len(self.batches):
+            epoch, batch = epoch + 1, 0
+        return {"epoch": epoch, "batch": batch, **self._depends_on()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Let the next iteration begin where the state was taken.
+
+        Raises:
+            ConfigError: In mid-epoch, with other samples, another batch size or another seed.
+        """
+        if state["batch"]:
+            for key, value in self._depends_on().items():
+                if state[key] != value:
+                    raise ConfigError(
+                        f"the run stopped in the middle of an epoch with {key}={state[key]} and cannot go on with "
+                        f"{value}; resume with {key}={state[key]} or start a new run"
+                    )
+        self.batches.seek(int(state["epoch"]), int(state["batch"]))
+
+    def _depends_on(self) -> dict[str, int]:
+        batches = self.batches
+        return {"num_samples": batches.num_samples, "batch_size": batches.batch_size, "seed": batches.seed}
+
+
+def plain_loader(
+    records: Records,
+    size: tuple[int, int],
+    batch_size: int,
+    kinds: Sequence[str],
+    workers: int = 0,
+    rank: int = 0,
+    world_size: int = 1,
+) -> DataLoader[Sample]:
+    """Return a loader of a whole split, in order and without augmentation: for evaluation, pictures and baselines.
+
+    `batch_size` is that of all processes together. It yields `Batch`.
+    """
+    samples = Samples(records, Fit(size), kinds)
+    batches = EvalBatches(len(samples), batch_size, rank, world_size)
+    return DataLoader(samples, batch_sampler=batches, **_settings(samples, workers))
+
+
+def _settings(samples: Samples, workers: int) -> dict[str, Any]:
+    return {
+        "num_workers": workers,
+        "collate_fn": Collate("instances" in samples.kinds),
+        "worker_init_fn": start_worker,
+        "persistent_workers": workers > 0,
+        "pin_memory": torch.cuda.is_available(),
+        "generator": torch.Generator(),  # of its own: loading draws nothing from the stream that dropout uses
+    }

@@ -1,0 +1,127 @@
+"""Hand the batches of a data set to Lightning."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from lightning import LightningDataModule
+from torch.utils.data import DataLoader
+
+from visionkit.data.augment import Augment
+from visionkit.data.dataset import Samples
+from visionkit.data.geometry import Fit, image_size
+from visionkit.data.loader import ResumableLoader, plain_loader
+from visionkit.data.reader import Reader
+from visionkit.data.records import Records
+from visionkit.data.sample import Sample
+from visionkit.data.sampler import TrainBatches
+from visionkit.errors import DataError
+from visionkit.types import Classes
+
+MOST_WORKERS = 8
+"""More loader processes than this seldom help and cost memory."""
+
+
+class LazyRecords(Mapping[str, Records]):
+    """The records by split; a split is read when first asked for, and once."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._read: dict[str, Records] = {}
+
+    def __getitem__(self, split: str) -> Records:
+        if split not in self:
+            raise DataError(f"the data has no split {split!r}; it has {', '.join(self._reader.splits())}")
+        if split not in self._read:
+            self._read[split] = self._reader.read(split)
+        return self._read[split]
+
+    def __contains__(self, split: object) -> bool:
+        return split in self._read or split in self._reader.splits()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._reader.splits())
+
+    def __len__(self) -> int:
+        return len(self._reader.splits())
+
+
+class DataModule(LightningDataModule):
+    """Loads the splits of one reader.
+
+    Args:
+        reader: What reads the data set.
+        augment: Random changes to training samples; None for none.
+        size: The network's input, one number or [height, width] in pixels.
+        batch_size: Images a step, over all processes together.
+        workers: Loader processes a rank; None takes none for data in memory, else one a core, at most `MOST_WORKERS`.
+        seed: Of the order and the augmentation.
+        kinds: The labels to load, entries of `visionkit.data.sample.KINDS`.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        augment: Augment | None,
+        size: int | Sequence[int],
+        batch_size: int,
+        workers: int | None,
+        seed: int,
+        kinds: Sequence[str],
+    ) -> None:
+        super().__init__()
+        self.records = LazyRecords(reader)
+        self.augment = augment
+        self.size = image_size(size)
+        self.batch_size = batch_size
+        self.workers = workers
+        self.seed = seed
+        self.kinds = tuple(kinds)
+
+    @property
+    def classes(self) -> Classes:
+        """The class names, from the first split that there is."""
+        return self.records[next(iter(self.records))].classes
+
+    @property
+    def rank(self) -> int:
+        """The number of this process; 0 without a trainer."""
+        return 0 if self.trainer is None else self.trainer.global_rank
+
+    @property
+    def world_size(self) -> int:
+        """The number of processes; 1 without a trainer."""
+        return 1 if self.trainer is None else self.trainer.world_size
+
+    def train_dataloader(self) -> ResumableLoader:
+        """Return the shuffled, augmented training batches of this rank. Raises ConfigError when the labels lack."""
+        records = self.records["train"]
+        samples = Samples(records, Fit(self.size), self.kinds, self.augment, self.seed)
+        batches = TrainBatches(len(samples), self.batch_size, self.seed, self.rank, self.world_size)
+        return ResumableLoader(samples, batches, self.num_workers(records))
+
+    def val_dataloader(self) -> DataLoader[Sample]:
+        """Return the validation batches of this rank."""
+        return self.plain_dataloader("val")
+
+    def test_dataloader(self) -> DataLoader[Sample]:
+        """Return the test batches of this rank. Raises DataError when the data set has no test split."""
+        return self.plain_dataloader("test")
+
+    def plain_dataloader(self, split: str) -> DataLoader[Sample]:
+        """Return a split in order and without augmentation, this rank's share."""
+        records = self.records[split]
+        return plain_loader(
+            records, self.size, self.batch_size, self.kinds, self.num_workers(records), self.rank, self.world_size
+        )
+
+    def num_workers(self, records: Records) -> int:
+        """Return the number of loader processes for records."""
+        if self.workers is not None:
+            return self.workers
+        if isinstance(records.images, np.ndarray):
+            return 0
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return min(max(1, cores // self.world_size), MOST_WORKERS)

@@ -1,0 +1,23 @@
+"""State what a reader of a data format promises."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Final
+
+from visionkit.data.records import Records
+
+SPLITS: Final = ("train", "val", "test")
+"""The splits that a run knows; a data set may lack any of them."""
+
+
+class Reader(ABC):
+    """Turns one format on disk into records. The constructor takes config arguments and does no I/O."""
+
+    @abstractmethod
+    def splits(self) -> tuple[str, ...]:
+        """Return those of `SPLITS` that the data set has, in that order. Raises DataError when there are none."""
+
+    @abstractmethod
+    def read(self, split: str) -> Records:
+        """Return one split. Raises DataError when it is missing or its files cannot be used."""

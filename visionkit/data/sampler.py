@@ -1,0 +1,96 @@
+"""Decide which samples make up which batch, as a function of the seed, the epoch and the rank."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from torch.utils.data import Sampler
+
+from visionkit.errors import ConfigError
+
+Key = tuple[int, int]
+"""(epoch, index): what a dataset is asked for."""
+
+
+def _check(num_samples: int, batch_size: int, rank: int, world_size: int) -> None:
+    if not 0 <= rank < world_size:
+        raise ValueError(f"rank is {rank}; with world_size {world_size} it is 0 to {world_size - 1}")
+    if batch_size < world_size:
+        raise ConfigError(
+            f"data.batch_size={batch_size} is the batch of all {world_size} processes; give at least one each"
+        )
+    if num_samples < world_size:
+        raise ConfigError(f"{num_samples} samples cannot be shared out to {world_size} processes; use fewer processes")
+
+
+class TrainBatches(Sampler[list[Key]]):
+    """Yields the shuffled batches of an epoch as lists of (epoch, index).
+
+    `batch_size` is that of all processes together: rank r takes every `world_size`-th of each global batch, from the
+    r-th on. The order is a function of (seed, epoch). A last partial batch is dropped, unless it is the only one.
+
+    The position is state: `epoch`, and in `consumed` how many batches of it have been used (whoever uses them counts).
+    """
+
+    def __init__(self, num_samples: int, batch_size: int, seed: int, rank: int = 0, world_size: int = 1) -> None:
+        _check(num_samples, batch_size, rank, world_size)
+        self.num_samples = num_samples
+        self.batch_size = min(batch_size, num_samples)
+        self.seed = seed
+        self.rank = rank
+        self.world_size = world_size
+        self.epoch = 0
+        self.consumed = 0
+        self._start = 0
+
+    @property
+    def sampler(self) -> TrainBatches:
+        """Itself: Lightning calls `set_epoch` on `loader.batch_sampler.sampler`."""
+        return self
+
+    def __len__(self) -> int:
+        return self.num_samples // self.batch_size
+
+    def set_epoch(self, epoch: int) -> None:
+        """Go to the start of an epoch; the epoch that it is in already is not started again."""
+        if epoch != self.epoch:
+            self.seek(epoch, 0)
+
+    def seek(self, epoch: int, batch: int) -> None:
+        """Let the next iteration, and only that, begin at a batch of an epoch."""
+        self.epoch = epoch
+        self.consumed = self._start = batch
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        epoch, start = self.epoch, self._start
+        self.consumed, self._start = start, 0
+        order = np.random.default_rng((self.seed, epoch)).permutation(self.num_samples)
+        for batch in range(start, len(self)):
+            indices = order[batch * self.batch_size : (batch + 1) * self.batch_size]
+            yield [(epoch, int(index)) for index in indices[self.rank :: self.world_size]]
+
+
+class EvalBatches(Sampler[list[Key]]):
+    """Yields every sample exactly once over all ranks, in order, and the same number of batches on every rank.
+
+    `batch_size` is that of all processes together. A last global batch with fewer samples than processes is merged
+    into the one before it, so no rank comes away with an empty batch and nothing is padded.
+    """
+
+    def __init__(self, num_samples: int, batch_size: int, rank: int = 0, world_size: int = 1) -> None:
+        _check(num_samples, batch_size, rank, world_size)
+        self.num_samples = num_samples
+        self.rank = rank
+        starts = list(range(0, num_samples, batch_size))
+        if num_samples - starts[-1] < world_size:
+            starts.pop()
+        self._bounds = [*starts, num_samples]
+        self.world_size = world_size
+
+    def __len__(self) -> int:
+        return len(self._bounds) - 1
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        for first, last in zip(self._bounds[:-1], self._bounds[1:], strict=True):
+            yield [(0, index) for index in range(first + self.rank, last, self.world_size)]
