@@ -19,6 +19,7 @@ from visionkit.ops.points import cell_centres
 from visionkit.types import Boxes, Level, Targets
 
 _GROUP = 8  # channels a group of the normalisation, the paper's 256 / 32
+_FIRST_DISTANCE = 3.0  # strides that an untrained network gives a side, so that its boxes overlap with most
 _LARGEST_EXPONENT = 8.0  # keeps exp finite in half precision; a box side is 3000 strides away then
 
 
@@ -77,6 +78,7 @@ class FCOSHead(Head):
         for layer in (self.class_logits, self.distances, self.centerness):
             nn.init.normal_(layer.weight, std=0.01)
         nn.init.constant_(cast(Tensor, self.class_logits.bias), -math.log((1 - prior) / prior))
+        nn.init.constant_(cast(Tensor, self.distances.bias), math.log(_FIRST_DISTANCE))
 
     def forward(
         self, features: Sequence[Tensor], image_size: tuple[int, int], targets: Targets | None = None
