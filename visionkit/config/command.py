@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,6 +21,9 @@ from visionkit.errors import UserError
 
 Main = Callable[[DictConfig, dict[str, Any]], float | None]
 """Takes the composed config and the chosen option of each group; returns what a sweeper maximises."""
+
+STARTED = time.perf_counter()
+"""When the process began, its first imports apart: what set-up time counts from."""
 
 USER_ERROR = 2
 """The exit code of an error that the user can put right."""

@@ -7,18 +7,20 @@ a head with `levels` and `num_classes`, an optimizer with its parameters.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.utils import get_class, instantiate
 from omegaconf import OmegaConf
 
 from visionkit.config.folders import conf_dir
-from visionkit.data.module import DataModule
 from visionkit.errors import ConfigError
 from visionkit.models.contracts import Head
 from visionkit.models.network import Network
 from visionkit.tasks.base import Task
 from visionkit.types import Classes
+
+if TYPE_CHECKING:
+    from visionkit.data.module import DataModule
 
 Node = dict[str, Any]
 """A plain config node, interpolations resolved."""
@@ -62,6 +64,8 @@ def build_network(node: Node, class_names: Mapping[str, tuple[str, ...]]) -> Net
 
 def build_data(data: Node, augment: Node | None, seed: int, kinds: tuple[str, ...]) -> DataModule:
     """Return the data module of a `data` node; without `augment` it only evaluates."""
+    from visionkit.data.module import DataModule  # Lightning and albumentations, which prediction does without
+
     return DataModule(
         reader=build(data["reader"]),
         augment=build(augment) if augment else None,

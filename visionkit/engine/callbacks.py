@@ -40,7 +40,7 @@ class ProgressBar(RichProgressBar):
 
 
 class EpochLog(L.Callback):
-    """Writes a line at each validation: losses, the monitor and its best so far."""
+    """Writes a line an epoch: losses, the monitor and its best so far."""
 
     def __init__(self, monitor: str) -> None:
         self._monitor = monitor
@@ -51,9 +51,9 @@ class EpochLog(L.Callback):
         """Start the watch."""
         self._start = time.perf_counter()
 
-    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write the line."""
-        if not trainer.is_global_zero or trainer.state.fn != "fit" or self._monitor not in trainer.callback_metrics:
+        if not trainer.is_global_zero or self._monitor not in trainer.callback_metrics:
             return
         value = float(trainer.callback_metrics[self._monitor])
         self._best = max(self._best, value)

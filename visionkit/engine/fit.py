@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from visionkit.config.command import STARTED
 from visionkit.config.frozen import thaw
 from visionkit.engine import baseline, checkpoint, pictures, results
 from visionkit.engine.quiet import start_log
@@ -24,7 +25,6 @@ def fit(run_dir: Path) -> float | None:
 
     Every rank of a distributed run calls this with the same folder; rank 0 alone writes and speaks.
     """
-    started = time.perf_counter()
     rank = _rank()
     start_log(run_dir if rank == 0 else None, screen=rank == 0)
     frozen = thaw(run_dir)
@@ -46,7 +46,7 @@ def fit(run_dir: Path) -> float | None:
     if rank == 0:
         pictures.predictions(setup, run_dir / "pictures")
     ended = time.perf_counter()
-    seconds = {"setup": began - started, "training": trained - began, "evaluation": ended - trained}
+    seconds = {"setup": began - STARTED, "training": trained - began, "evaluation": ended - trained}
     if rank == 0:
         result = results.collect(setup, run_dir, metrics, trivial, seconds)
         results.write(result, run_dir)

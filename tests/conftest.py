@@ -1,0 +1,37 @@
+"""What several test files share: the real data's folder, and commands run as a person runs them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def real_data() -> Path:
+    """The folder of real data sets, or a skip."""
+    folder = os.environ.get("VISIONKIT_TEST_DATA")
+    if not folder:
+        pytest.skip("VISIONKIT_TEST_DATA does not name a folder of real data")
+    return Path(folder)
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Run:
+    """Run `python -m visionkit.<name>` in an empty folder with an empty home and no W&B account."""
+
+    def run(name: str, *arguments: str, cwd: Path = tmp_path, timeout: float = 300, **env: str):
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("WANDB")}
+        environment |= {"HOME": str(tmp_path), "NETRC": str(tmp_path / "none"), "COLUMNS": "200", **env}
+        return subprocess.run(
+            [sys.executable, "-m", f"visionkit.{name}", *arguments],
+            cwd=cwd, env=environment, capture_output=True, text=True, timeout=timeout, check=False,
+        )  # fmt: skip
+
+    return run
