@@ -7,7 +7,9 @@ from difflib import get_close_matches
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
-    """Return the end of an error message: the closest of `choices`, or all of them when none is close."""
+    """Return the end of an error message: the closest of `choices`, or the first twenty when none is close."""
     names = list(choices)
     close = get_close_matches(word, names, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"choose one of {', '.join(names)}"
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return f"choose one of {', '.join(names[:20])}{', ...' if len(names) > 20 else ''}"

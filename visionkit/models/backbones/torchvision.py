@@ -47,8 +47,8 @@ class Torchvision(Backbone):
             raise ValueError(f"torchvision has no classification network {name!r}; {did_you_mean(name, names)}")
         self.nodes = tuple(levels)
         self.body = _traced(name, self.nodes)
-        round_up(self.body)
         _initialise(self.body, name)
+        round_up(self.body)
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Return one map a level."""
@@ -60,9 +60,11 @@ def _traced(name: str, nodes: tuple[str, ...]) -> fx.GraphModule:
     """Return the graph up to `nodes`, on the meta device: the rest of the network never takes memory."""
     with torch.device("meta"):
         model = get_model(name, weights=None, **_ARGUMENTS.get(name, {}))
-        known = get_graph_node_names(model, suppress_diff_warning=True)[0]
+        paths = [path.split(".") for path in get_graph_node_names(model, suppress_diff_warning=True)[0]]
+        # A module's name stands for the last node inside it. A dict, as it keeps the order in which the network runs.
+        known = dict.fromkeys(".".join(path[:depth]) for path in paths for depth in range(1, len(path) + 1))
         for node in nodes:
-            if not any(path == node or path.startswith(f"{node}.") for path in known):
+            if node not in known:
                 raise ValueError(f"{name} has no node {node!r}; {did_you_mean(node, known)}")
         both = create_feature_extractor(model, return_nodes=list(nodes), suppress_diff_warning=True)
     if str(both.train_graph) != str(both.eval_graph):

@@ -1,0 +1,91 @@
+"""Build networks from the YAML files of the config, and batches that every head can learn from."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+
+from visionkit.models.contracts import Backbone, Head, Neck
+from visionkit.models.network import Network
+from visionkit.types import Targets
+
+CONF = Path(__file__).parents[2] / "conf"
+CLASSES = 3
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Compute on one thread: for maps this small more of them cost more than they do."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def _node(group: str, name: str) -> Any:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose(f"{group}/{name}").get(group, {})
+
+
+@pytest.fixture
+def build() -> Callable[..., Network]:
+    """Return a function: names of the files in conf/backbone, conf/head and conf/neck in, a network of one head out.
+
+    A backbone that is built already is taken as it is.
+    """
+
+    def make(backbone: str | Backbone, head: str, neck: str = "none", device: str = "cpu") -> Network:
+        torch.manual_seed(0)
+        with torch.device(device):
+            body: Backbone = (
+                instantiate(_node("backbone", backbone), _convert_="all") if isinstance(backbone, str) else backbone
+            )
+            levels, necks = body.levels, {}
+            if node := _node("neck", neck):
+                pyramid: Neck = instantiate(node, _partial_=True, _convert_="all")(levels=levels)
+                levels, necks = pyramid.levels, {"neck": pyramid}
+            top: Head = instantiate(_node("head", head), _partial_=True, _convert_="all")(
+                levels=levels, num_classes=CLASSES
+            )
+            mean_std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+            return Network(body, necks, {"only": top}, {"only": next(iter(necks), None)}, *mean_std)
+
+    return make
+
+
+@pytest.fixture
+def scene() -> Callable[..., tuple[torch.Tensor, Targets]]:
+    """Return a function that draws one bright box on each dark image and tells every kind of label of it.
+
+    The box of image i is of class i % CLASSES, which is its colour channel. In the mask it is that too, around it is
+    `context`.
+    """
+
+    def make(images: int = 4, height: int = 64, width: int = 64, *, context: int = 255) -> tuple[torch.Tensor, Targets]:
+        g = torch.Generator().manual_seed(0)
+        pixels = torch.randint(0, 40, (images, 3, height, width), generator=g, dtype=torch.uint8)
+        mask = torch.full((images, height, width), context, dtype=torch.uint8)
+        labels = torch.arange(images) % CLASSES
+        boxes = []
+        for i in range(images):
+            w, h = (int(side) for side in torch.randint(12, 30, (2,), generator=g))
+            x = int(torch.randint(0, width - w, (1,), generator=g))
+            y = int(torch.randint(0, height - h, (1,), generator=g))
+            pixels[i, labels[i], y : y + h, x : x + w] += 180
+            mask[i, y : y + h, x : x + w] = labels[i]
+            boxes.append([x, y, x + w, y + h])
+        targets = Targets(
+            labels=labels,
+            mask=mask,
+            boxes=torch.tensor(boxes, dtype=torch.float32),
+            box_label=labels,
+            box_image=torch.arange(images),
+            box_ignore=torch.zeros(images, dtype=torch.bool),
+        )
+        return pixels, targets
+
+    return make
