@@ -12,6 +12,7 @@ import torch
 
 from visionkit.config.command import STARTED
 from visionkit.config.frozen import thaw
+from visionkit.data.loader import plain_loader
 from visionkit.engine import baseline, checkpoint, pictures, results
 from visionkit.engine.quiet import start_log
 from visionkit.engine.setup import Setup, set_up
@@ -42,7 +43,7 @@ def fit(run_dir: Path) -> float | None:
         )
     setup.module.network.load_state_dict(checkpoint.network_state(checkpoint.read(best)))
     metrics = _evaluate(setup)
-    trivial = _trivial(setup) if rank == 0 else {}
+    trivial = _trivial(setup)
     if rank == 0:
         pictures.predictions(setup, run_dir / "pictures")
     ended = time.perf_counter()
@@ -93,7 +94,12 @@ def _trivial(setup: Setup) -> dict[str, float]:
     scores = {}
     for head, task in setup.tasks.items():
         names = setup.module.class_names[head]
-        guess = baseline.learn(task, names, setup.data.plain_dataloader("train"))
+        data = setup.data
+        train = data.records["train"]
+        # Not this rank's share: every rank has to make the same guess.
+        guess = baseline.learn(
+            task, names, plain_loader(train, data.size, data.batch_size, data.kinds, data.num_workers(train))
+        )
         for split in ("val", "test"):
             if split in setup.data.records:
                 name = setup.module.log_name(split, head, task.monitor)

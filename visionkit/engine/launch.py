@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -51,7 +52,11 @@ def run_processes(run_dir: Path, processes: int) -> None:
     """Run the workers of one machine to their end. Raises SystemExit with their exit code when they fail."""
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     try:
-        done = subprocess.run([*torchrun, "-m", "visionkit.engine.worker", str(run_dir)], check=False)
+        done = subprocess.run(
+            [*torchrun, "-m", "visionkit.engine.worker", str(run_dir)],
+            env={"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // processes)), **os.environ},
+            check=False,
+        )
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     if done.returncode:

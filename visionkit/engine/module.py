@@ -118,7 +118,11 @@ class VisionModule(L.LightningModule):
             scores = {
                 name: value for name, value in metric.compute().items() if not torch.isnan(torch.as_tensor(value))
             }
-            self.log_dict({self.log_name(split, head, name): float(value) for name, value in scores.items()})
+            # Computed from all ranks' samples already; Lightning wants to be told that they may be averaged.
+            self.log_dict(
+                {self.log_name(split, head, name): float(value) for name, value in scores.items()},
+                sync_dist=self.trainer.world_size > 1,
+            )
             metric.reset()
 
     def _head(self, name: str) -> Head:

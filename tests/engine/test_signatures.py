@@ -1,0 +1,73 @@
+"""Arguments are checked against constructors before anything is built."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.trainings import composed
+from visionkit.config.frozen import plain
+from visionkit.engine.signatures import check_signatures, problems
+from visionkit.errors import ConfigError
+
+SCHEDULE = "visionkit.engine.schedule.WarmupCosine"
+
+
+def one(node: dict[str, Any]) -> str:
+    found = list(problems({"scheduler": node}))
+    assert len(found) == 1, found
+    return found[0]
+
+
+def test_a_mistyped_argument_is_suggested() -> None:
+    message = one({"_target_": SCHEDULE, "warmpu": 0.1})
+    assert "scheduler.warmpu=0.1" in message
+    assert "did you mean scheduler.warmup?" in message
+
+
+def test_text_for_a_number_is_refused() -> None:
+    assert "scheduler.final=abc is str" in one({"_target_": SCHEDULE, "final": "abc"})
+
+
+def test_null_for_a_number_is_refused() -> None:
+    assert "takes float" in one({"_target_": SCHEDULE, "final": None})
+
+
+def test_whole_numbers_pass_for_floats() -> None:
+    assert not list(problems({"s": {"_target_": SCHEDULE, "final": 0}}))
+
+
+def test_a_missing_argument_is_named() -> None:
+    assert "scheduler.threshold has no value" in one({"_target_": "visionkit.tasks.detection.DetectionTask"})
+
+
+def test_an_unknown_target_is_named() -> None:
+    assert "cannot be imported" in one({"_target_": "visionkit.engine.schedule.Cosinus"})
+    assert "cannot be imported" in one({"_target_": "no.such.thing"})
+
+
+def test_all_problems_come_at_once_with_their_keys() -> None:
+    config = {"a": {"_target_": SCHEDULE, "x": 1}, "b": [{"_target_": SCHEDULE, "y": 1}]}
+    with pytest.raises(ConfigError) as caught:
+        check_signatures(config)
+    assert "a.x=1" in str(caught.value)
+    assert "b[0].y=1" in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["trainer.limit_train_batches=5", "optimizer.amsgrad=true"])
+def test_every_argument_of_a_constructor_may_be_given(key: str) -> None:
+    check_signatures(plain(composed(f"+{key}")[0]))
+
+
+@pytest.mark.parametrize("key", ["trainer.limit_train_batchs=5", "optimizer.momentum=0.9", "head.wide=1"])
+def test_other_arguments_may_not(key: str) -> None:
+    with pytest.raises(ConfigError, match=key.split("=")[0].replace(".", r"\.")):
+        check_signatures(plain(composed(f"+{key}")[0]))
+
+
+@pytest.mark.parametrize("key", ["optimizer.lr=abc", "trainer.max_epochs=many"])
+def test_values_of_a_library_are_checked_too(key: str) -> None:
+    override = f"+{key}" if key.startswith("trainer") else key
+    with pytest.raises(ConfigError, match="is str"):
+        check_signatures(plain(composed(override)[0]))

@@ -1,0 +1,37 @@
+"""Compose and freeze small trainings as the train command does it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+
+from visionkit.config.folders import conf_dir
+from visionkit.config.frozen import freeze
+
+SMALL = (
+    "data.num_scenes=40",
+    "data.size=32",
+    "data.batch_size=8",
+    "data.digits_per_scene=[1,2]",
+    "epochs=1",
+    "trainer=cpu",
+)
+
+
+def composed(*overrides: str, small: bool = True) -> tuple[DictConfig, str]:
+    """Compose the train config; return it and the task's name."""
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        config = compose("train", overrides=[*(SMALL if small else ()), *overrides], return_hydra_config=True)
+    task = str(config.hydra.runtime.choices.task)
+    del config.hydra  # type: ignore[misc]
+    return config, task
+
+
+def frozen(run_dir: Path, *overrides: str, small: bool = True) -> Path:
+    """Freeze a config into a new run folder; return the folder."""
+    run_dir.mkdir(parents=True)
+    config, task = composed(*overrides, small=small)
+    freeze(config, run_dir, task)
+    return run_dir
