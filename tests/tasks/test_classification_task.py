@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from visionkit.tasks.classification import Classification, ClassificationTask
+from visionkit.tasks.palette import colour
 from visionkit.types import Classes, ClassScores
 
 TASK = ClassificationTask()
@@ -73,3 +74,12 @@ def test_draw_makes_a_new_picture(shape: tuple[int, int]) -> None:
     assert drawn.dtype == np.uint8
     assert max(drawn.shape) >= 320
     assert drawn.shape[0] > truth.shape[0]  # three rows against one
+
+
+def test_draw_shows_the_likeliest_three_best_first() -> None:
+    image = np.zeros((400, 400, 3), dtype=np.uint8)
+    result = Classification("dog", 0.6, {"cat": 0.1, "dog": 0.6, "emu": 0.25, "fox": 0.05})
+    drawn = TASK.draw(image, result)
+    seen = [np.argwhere((drawn == colour(k)).all(-1)) for k in range(4)]
+    assert seen[1][:, 0].max() < seen[2][:, 0].min() <= seen[2][:, 0].max() < seen[0][:, 0].min()
+    assert len(seen[1]) > 2 * len(seen[2]) > 2 * len(seen[0]) > len(seen[3]) == 0

@@ -62,9 +62,9 @@ def test_update_marks_ignored_boxes_and_uses_ids(batch) -> None:
 
 
 def test_trivial_is_the_median_box_of_the_commonest_class(batch) -> None:
-    boxes = torch.tensor([[0, 0, 4, 4], [1, 3, 5, 5], [2, 1, 9, 6], [7, 7, 8, 8], [7, 7, 8, 8], [7, 7, 8, 8]]).float()
-    label, image = torch.tensor([1, 1, 1, 0, 0, 0]), torch.tensor([0, 0, 1, 1, 1, 2])
-    ignore = torch.tensor([False, False, False, False, True, False])
+    boxes = torch.tensor([[0, 0, 4, 4], [1, 3, 5, 5], [2, 1, 9, 6], *[[7, 7, 8, 8]] * 4]).float()
+    label, image = torch.tensor([1, 1, 1, 0, 0, 0, 0]), torch.tensor([0, 0, 1, 1, 1, 1, 2])
+    ignore = torch.tensor([False, False, False, False, False, True, False])
     present = torch.tensor([[True] * 4, [True] * 4, [False] * 4])
     one = batch(3, boxes=boxes, box_label=label, box_image=image, box_ignore=ignore, present=present)
     guess = TASK.trivial([one, batch(2)], NAMES)(batch(2))
@@ -100,6 +100,7 @@ def test_truth(batch) -> None:
     assert truth.labels == ("cell", "cell (ignored)")
     assert truth.scores.tolist() == [1, 1]
     assert TASK.truth(batch(3, **TARGETS, present=present), 1, NAMES) is None
+    assert TASK.truth(batch(3, **TARGETS), 1, NAMES).labels == ("clot",)
     bare = {**TARGETS, "box_label": None}
     with pytest.raises(ValueError, match="need box_label and box_image"):
         TASK.truth(batch(3, **bare), 0, NAMES)

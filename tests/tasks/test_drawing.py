@@ -31,9 +31,11 @@ def test_boxes_lie_where_they_should() -> None:
     """A box of the enlarged picture: its outline on its first and last pixels, nothing beyond the dark rim."""
     drawn = draw_boxes(np.zeros((40, 64, 3), np.uint8), np.array([[20, 16, 50, 32]], np.float32), [""], [RED])
     reds = np.argwhere((drawn == RED).all(-1) & (np.arange(320)[None, :] > 120))
+    assert reds[:, 0].min() in (79, 80)
     assert reds[:, 0].max() in (159, 160)
     assert reds[:, 1].max() in (249, 250)
     assert (drawn[100, 100] == RED).all()
+    assert (drawn[66:78, 101:106] == RED).all()  # the tag: above, flush left
     assert (drawn[120, 170] == 0).all()
 
 
@@ -83,6 +85,15 @@ def test_palette() -> None:
     assert colour(SIZE + 3) == colour(3)
     apart = np.abs(table[:12, None].astype(int) - table[None, :12]).sum(-1) + 999 * np.eye(12, dtype=int)
     assert apart.min() > 60
+
+
+def test_palette_is_for_red_green_blind_eyes() -> None:
+    """What is left of a colour without telling red from green, their mix and blue, still keeps 16 colours apart."""
+    value = colours()[:16] / 255
+    linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+    left = np.cbrt(np.stack([linear @ [0.3, 0.7, 0], linear[:, 2]], axis=1))
+    apart = np.linalg.norm(left[:, None] - left[None], axis=-1) + np.eye(16)
+    assert apart.min() > 0.05
 
 
 def test_grid() -> None:

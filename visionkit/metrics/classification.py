@@ -11,8 +11,6 @@ def class_metrics(num_classes: int) -> MetricCollection:
 
     The macro averages are over the classes that occur in prediction or truth. ECE is the expected
     calibration error in 15 bins (Guo et al., "On Calibration of Modern Neural Networks", 2017).
-    Compute groups are off: a process that got no batch does not form them, would gather in another
-    order than the rest, and all would wait for ever.
     """
     return MetricCollection(
         {
@@ -20,6 +18,5 @@ def class_metrics(num_classes: int) -> MetricCollection:
             "accuracy_macro": MulticlassAccuracy(num_classes, average="macro"),
             "f1_macro": MulticlassF1Score(num_classes, average="macro"),
             "ECE": MulticlassCalibrationError(num_classes, n_bins=15),
-        },
-        compute_groups=False,
+        }
     )
