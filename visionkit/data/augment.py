@@ -11,20 +11,33 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import albumentations
+import cv2
 import numpy as np
 from albumentations.core.type_definitions import Targets as Supports
 from numpy.typing import NDArray
 
-from visionkit.data.recipe import build
+from visionkit.data.recipe import Choices, build
 from visionkit.data.sample import Sample
 from visionkit.errors import ConfigError
 from visionkit.types import IGNORE_INDEX
 
 MIN_VISIBILITY: Final = 0.1
-"""A box is dropped when a transform leaves less than this fraction of its area inside the image."""
+"""A box is dropped when less than this fraction of it is left inside the image."""
 
 MIN_SIDE: Final = 1.0
 """A box is dropped when a side is shorter, in pixels of the picture at hand."""
+
+CHOICES: Final = Choices(
+    transforms={
+        name: value
+        for name, value in sorted(vars(albumentations).items())
+        if isinstance(value, type)
+        and issubclass(value, albumentations.DualTransform | albumentations.ImageOnlyTransform)
+        and value not in (albumentations.DualTransform, albumentations.ImageOnlyTransform)
+    },
+    groups={name: getattr(albumentations, name) for name in ("OneOf", "SomeOf", "Sequential", "RandomOrder")},
+)
+"""The library's transforms of single images, and what holds a list of them."""
 
 
 class Augment:
@@ -35,13 +48,13 @@ class Augment:
     else: not on the worker, nor on the samples before it.
 
     Masks are filled with 255 where a transform uncovers nothing. Boxes are clipped, and dropped when less than
-    `MIN_VISIBILITY` of them is left or a side is under `MIN_SIDE`; where the sample has an instance map, they are
-    measured anew from it.
+    `MIN_VISIBILITY` of their area is left or a side is under `MIN_SIDE`. Where the sample has an instance map, they are
+    measured anew from it instead, and dropped when less than `MIN_VISIBILITY` of their pixels is left.
     """
 
     def __init__(self, spatial: Sequence[Mapping[str, Any]] = (), pixel: Sequence[Mapping[str, Any]] = ()) -> None:
-        self._spatial_steps = [build(entry, "augment.spatial", _refuse_pixel) for entry in spatial]
-        self._pixel_steps = [build(entry, "augment.pixel", _refuse_spatial) for entry in pixel]
+        self._spatial_steps = [build(entry, "augment.spatial", CHOICES, _refuse_pixel) for entry in spatial]
+        self._pixel_steps = [build(entry, "augment.pixel", CHOICES, _refuse_spatial) for entry in pixel]
         boxes = albumentations.BboxParams(
             format="pascal_voc",
             label_fields=["rows"],
@@ -52,9 +65,9 @@ class Augment:
         shared: dict[str, Any] = {"is_check_shapes": False}  # shapes are checked where files are read
         instances = {"instances": "mask"}
         self._plain = albumentations.Compose(self._spatial_steps, additional_targets=instances, **shared)
-        self._boxed = albumentations.Compose(
-            self._spatial_steps, bbox_params=boxes, additional_targets=instances, **shared
-        )
+        self._boxed = self._plain
+        if self._spatial_steps:  # it warns about box settings with nothing to use them
+            self._boxed = albumentations.Compose(self._spatial_steps, bbox_params=boxes, **shared)
         self._pixel = albumentations.Compose(self._pixel_steps, **shared)
 
     def begin(self, seed: int, epoch: int, index: int) -> None:
@@ -77,14 +90,14 @@ class Augment:
         if sample.boxes is None:
             made = self._plain(**given)
             return sample._replace(image=made["image"], mask=made.get("mask"))
-        made = self._boxed(**given, bboxes=sample.boxes, rows=np.arange(len(sample.boxes)))
-        rows = np.asarray(made["rows"], dtype=np.int64)
-        boxes = np.asarray(made["bboxes"], dtype=np.float32).reshape(-1, 4)
-        sample = sample.keep_boxes(rows)._replace(image=made["image"], mask=made.get("mask"), boxes=boxes)
         if sample.instances is not None:
-            instances = _step_back(made["instances"])
-            sample = _measure_boxes(sample._replace(instances=instances), instances)
-        return sample
+            made = self._plain(**given)
+            moved = sample._replace(image=made["image"], mask=made.get("mask"))
+            return _measure_boxes(moved, sample.instances, _step_back(made["instances"]))
+        made = self._boxed(**given, bboxes=sample.boxes, rows=np.arange(len(sample.boxes)))
+        boxes = np.asarray(made["bboxes"], dtype=np.float32).reshape(-1, 4)
+        sample = sample.keep_boxes(np.asarray(made["rows"], dtype=np.int64))
+        return sample._replace(image=made["image"], mask=made.get("mask"), boxes=boxes)
 
     def pixel(self, sample: Sample) -> Sample:
         """Return the sample with the colours of its image changed, and without boxes too small to be seen."""
@@ -129,19 +142,17 @@ def _step_back(instances: NDArray[Any]) -> NDArray[Any]:
     return instances
 
 
-def _measure_boxes(sample: Sample, instances: NDArray[Any]) -> Sample:
-    """Return the sample with tight boxes around the pixels of each instance; those without pixels go."""
+def _measure_boxes(sample: Sample, before: NDArray[Any], instances: NDArray[Any]) -> Sample:
+    """Return the sample with tight boxes around the pixels of each instance, without those that are all but gone."""
     assert sample.box_value is not None
-    y, x = np.nonzero(instances)
-    value = instances[y, x].astype(np.int64)
-    last = max(int(value.max(initial=0)), int(sample.box_value.max(initial=0)))
-    low = np.full((last + 1, 2), np.iinfo(np.int64).max)
-    high = np.full((last + 1, 2), -1)
-    for axis, position in enumerate((x, y)):
-        np.minimum.at(low[:, axis], value, position)
-        np.maximum.at(high[:, axis], value, position + 1)
-    seen = high[sample.box_value, 0] >= 0
-    sample = sample if seen.all() else sample.keep_boxes(np.flatnonzero(seen))
-    assert sample.box_value is not None
-    boxes = np.concatenate([low[sample.box_value], high[sample.box_value]], axis=1).astype(np.float32)
-    return sample._replace(boxes=boxes)
+    seen: list[int] = []
+    boxes: list[tuple[int, int, int, int]] = []
+    for row, value in enumerate(sample.box_value.tolist()):
+        pixels = (instances == value).view(np.uint8)
+        left = cv2.countNonZero(pixels)
+        if left and left >= MIN_VISIBILITY * np.count_nonzero(before == value):
+            x, y, width, height = cv2.boundingRect(pixels)
+            boxes.append((x, y, x + width, y + height))
+            seen.append(row)
+    moved = sample if len(seen) == len(sample.box_value) else sample.keep_boxes(np.asarray(seen, dtype=np.int64))
+    return moved._replace(boxes=np.asarray(boxes, dtype=np.float32).reshape(-1, 4), instances=instances)

@@ -93,6 +93,6 @@ class MaskFolder(Reader):
         void = [*self.ignore, IGNORE_INDEX]
         largest = -1
         for path in self._pairs("train")[1]:
-            values = np.unique(decode_index(self.root / path))
+            values = np.unique(decode_index(self.root / path)).astype(np.int64)
             largest = max(largest, int(values[~np.isin(values, void)].max(initial=-1)))
         return largest

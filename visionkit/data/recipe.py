@@ -1,4 +1,4 @@
-"""Turn the entries of an augmentation config into albumentations transforms, or say what is wrong with them."""
+"""Turn the entries of an augmentation config into transforms, or say what is wrong with them."""
 
 from __future__ import annotations
 
@@ -6,32 +6,25 @@ import difflib
 import inspect
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
-
-import albumentations
+from typing import Any, NamedTuple
 
 from visionkit.errors import ConfigError
 
-GROUPS: Final = ("OneOf", "SomeOf", "Sequential", "RandomOrder")
-"""What may hold a list of transforms."""
-
-TRANSFORMS: Final = tuple(
-    sorted(
-        name
-        for name, value in vars(albumentations).items()
-        if inspect.isclass(value)
-        and issubclass(value, albumentations.DualTransform | albumentations.ImageOnlyTransform)
-        and value not in (albumentations.DualTransform, albumentations.ImageOnlyTransform)
-    )
-)
-"""The names of all transforms of single images."""
+Constructor = Callable[..., Any]
 
 
-def build(entry: Any, where: str, check: Callable[[Any, str], None]) -> Any:
+class Choices(NamedTuple):
+    """What an entry may name."""
+
+    transforms: Mapping[str, Constructor]
+    groups: Mapping[str, Constructor]  # take a list of `transforms`
+
+
+def build(entry: Any, where: str, choices: Choices, check: Callable[[Any, str], None]) -> Any:
     """Return the transform of one entry such as `{"HorizontalFlip": {"p": 0.5}}`.
 
-    `where` is the dotted key for messages; `check` is called with every transform and its place and may refuse it.
-    albumentations itself only warns about a wrong argument.
+    `where` is the dotted key for messages; `check` is called with every transform and its place and may refuse it. A
+    warning from a constructor counts as an error.
 
     Raises:
         ConfigError: The entry has another form, the name or an argument is unknown, or a value is refused.
@@ -39,31 +32,33 @@ def build(entry: Any, where: str, check: Callable[[Any, str], None]) -> Any:
     if not isinstance(entry, Mapping) or len(entry) != 1:
         raise ConfigError(f"{where}: {entry!r} is no transform; write it as `- HorizontalFlip: {{p: 0.5}}`")
     name, given = next(iter(entry.items()))
-    if name not in TRANSFORMS and name not in GROUPS:
-        raise ConfigError(f"{where}: albumentations has no transform {name!r}{_meant(name, (*TRANSFORMS, *GROUPS))}")
+    constructor = choices.groups.get(name) or choices.transforms.get(name)
+    if constructor is None:
+        raise ConfigError(
+            f"{where}: there is no transform {name!r}{_meant(name, (*choices.transforms, *choices.groups))}"
+        )
     where = f"{where}.{name}"
     if given is not None and not isinstance(given, Mapping):
         raise ConfigError(f"{where}: {given!r} are no arguments; write them as `{{p: 0.5}}`")
     arguments = dict(given or {})
-    constructor = getattr(albumentations, name)
     allowed = tuple(inspect.signature(constructor).parameters)
     for argument in arguments:
         if argument not in allowed:
             raise ConfigError(
                 f"{where}: has no argument {argument!r}{_meant(argument, allowed)}; it has {', '.join(allowed)}"
             )
-    if name in GROUPS:
+    if name in choices.groups:
         inner = arguments.get("transforms")
         if not isinstance(inner, Sequence) or isinstance(inner, str) or not inner:
             raise ConfigError(f"{where}: needs `transforms`, a list of at least one transform")
-        arguments["transforms"] = [build(one, f"{where}.transforms", check) for one in inner]
+        arguments["transforms"] = [build(one, f"{where}.transforms", choices, check) for one in inner]
     transform = _construct(constructor, arguments, where)
-    if name not in GROUPS:
+    if name not in choices.groups:
         check(transform, where)
     return transform
 
 
-def _construct(constructor: Any, arguments: dict[str, Any], where: str) -> Any:
+def _construct(constructor: Constructor, arguments: dict[str, Any], where: str) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from visionkit.data.voc import VOC
+from visionkit.errors import DataError
+
+Write = Callable[..., Path]
+
+
+def thing(name: str, *box: float, difficult: int = 0) -> str:
+    x1, y1, x2, y2 = box
+    return (
+        f"<object><name>{name}</name><difficult>{difficult}</difficult><bndbox><xmin>{x1}</xmin><ymin>{y1}</ymin>"
+        f"<xmax>{x2}</xmax><ymax>{y2}</ymax></bndbox></object>"
+    )
+
+
+@pytest.fixture
+def add(tmp_path: Path, write: Write) -> Callable[..., None]:
+    """Adds an image, its annotation, and its line in a split."""
+
+    def one(stem: str, split: str | None, *things: str) -> None:
+        write(f"JPEGImages/{stem}.jpg")
+        (tmp_path / "Annotations").mkdir(exist_ok=True)
+        (tmp_path / f"Annotations/{stem}.xml").write_text(f"<annotation>{''.join(things)}</annotation>")
+        if split:
+            (tmp_path / "ImageSets/Main").mkdir(parents=True, exist_ok=True)
+            with (tmp_path / f"ImageSets/Main/{split}.txt").open("a") as lines:
+                lines.write(f"{stem}\n")
+
+    return one
+
+
+def test_boxes_classes_and_difficult(tmp_path: Path, add: Callable[..., None]) -> None:
+    add("b b", "train", thing("dog", 1, 2, 5, 6.5), thing("cat", 0, 0, 3, 3, difficult=1))
+    add("a", "train")
+    add("c", "train", thing("dog", 2, 2, 4, 4))
+    add("d", "val", thing("ant", 2, 3, 4, 5))
+    reader = VOC(str(tmp_path))
+    assert reader.splits() == ("train", "val")
+    train = reader.read("train")
+    assert train.classes.boxes == ("ant", "cat", "dog")
+    assert list(train.names) == ["JPEGImages/b b.jpg", "JPEGImages/a.jpg", "JPEGImages/c.jpg"]
+    assert train.boxes is not None
+    assert train.box_label is not None
+    assert train.box_ignore is not None
+    assert train.box_start is not None
+    assert train.boxes.tolist() == [[1, 2, 5, 6.5], [0, 0, 3, 3], [2, 2, 4, 4]]
+    assert train.box_label.tolist() == [2, 1, 2]
+    assert train.box_ignore.tolist() == [False, True, False]
+    assert train.box_start.tolist() == [0, 2, 2, 3]
+    assert train.boxes.dtype == np.float32
+    assert reader.read("val").images[0].shape == (8, 10, 3)
+
+
+def test_boxes_of_no_area_go_with_one_warning(
+    tmp_path: Path, add: Callable[..., None], caplog: pytest.LogCaptureFixture
+) -> None:
+    add("a", "train", thing("dog", 3, 3, 3, 3), thing("dog", 1, 1, 4, 4), thing("dog", 5, 1, 2, 4))
+    add("b", "val", thing("dog", 1, 4, 3, 2))
+    reader = VOC(str(tmp_path))
+    with caplog.at_level(logging.WARNING, logger="visionkit"):
+        train, val = reader.read("train"), reader.read("val")
+    assert train.boxes is not None
+    assert train.boxes.tolist() == [[1, 1, 4, 4]]
+    assert len(val) == 1
+    assert val.boxes is not None
+    assert val.boxes.shape == (0, 4)
+    assert len(caplog.records) == 1
+    assert "3 boxes of no area" in caplog.text
+    assert "a.xml, b.xml" in caplog.text
+
+
+def test_without_image_sets_the_images_are_cut(tmp_path: Path, add: Callable[..., None]) -> None:
+    for index in range(10):
+        add(str(index), None, thing("dog", 0, 0, 2, 2))
+    reader = VOC(str(tmp_path))
+    train, val = reader.read("train"), reader.read("val")
+    assert (len(train), len(val)) == (8, 2)
+    assert not set(train.names) & set(val.names)
+
+
+def test_broken_annotations_are_named(tmp_path: Path, add: Callable[..., None]) -> None:
+    add("a", "train", thing("dog", 1, 1, 4, 4))
+    path = tmp_path / "Annotations/a.xml"
+    good = path.read_text()
+    bad = {
+        "valid XML": good[:-5],
+        r"<xmax> 'wide'": good.replace("<xmax>4", "<xmax>wide"),
+        r"<xmax> None": good.replace("<xmax>4</xmax>", ""),
+        "<ymin> 'nan'": good.replace("<ymin>1", "<ymin>nan"),
+        "no <name>": good.replace("<name>dog</name>", ""),
+        "Entities": '<!DOCTYPE a [<!ENTITY b "c">]>' + good,
+    }
+    for message, text in bad.items():
+        path.write_text(text)
+        with pytest.raises(DataError, match=f"a.xml.*{message}"):
+            VOC(str(tmp_path)).read("train")
+    path.unlink()
+    with pytest.raises(DataError, match=r"a\.xml: cannot be read"):
+        VOC(str(tmp_path)).read("train")
+
+
+def test_missing_parts_are_named(tmp_path: Path, add: Callable[..., None]) -> None:
+    with pytest.raises(DataError, match=r"does not exist; .*JPEGImages"):
+        VOC(str(tmp_path / "nowhere")).splits()
+    with pytest.raises(DataError, match="no folder JPEGImages"):
+        VOC(str(tmp_path)).splits()
+    add("a", "trainval", thing("dog", 1, 1, 4, 4))
+    with pytest.raises(DataError, match=r"none of train\.txt"):
+        VOC(str(tmp_path)).splits()
+    add("b", "train", thing("dog", 1, 1, 4, 4))
+    with pytest.raises(DataError, match="no split 'val'"):
+        VOC(str(tmp_path)).read("val")
+    (tmp_path / "JPEGImages/b.jpg").unlink()
+    with pytest.raises(DataError, match="JPEGImages/b: no image"):
+        VOC(str(tmp_path)).read("train")
