@@ -224,3 +224,28 @@ def test_wrong_entries_are_refused(spatial: list[Any], pixel: list[Any], message
 def test_no_look_for_updates() -> None:
     code = "import os, visionkit.data.augment; print(os.environ['NO_ALBUMENTATIONS_UPDATE'])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "1\n"
+
+
+def test_mapped_boxes_stay_on_what_is_drawn() -> None:
+    """Boxes without an instance map follow crops and affine maps to the pixel."""
+    image = np.zeros((60, 80, 3), dtype=np.uint8)
+    image[20:40, 30:60] = 255
+    sample = bare(
+        image,
+        boxes=np.asarray([[30, 20, 60, 40]], dtype=np.float32),
+        box_label=np.zeros(1, dtype=np.int64),
+        box_ignore=np.zeros(1, dtype=bool),
+        box_value=np.ones(1, dtype=np.int64),
+    )
+    augment = Augment(
+        [H, {"CropAndPad": {"percent": [-0.2, 0.0], "keep_size": False, "p": 1.0}}, {"Affine": {"scale": [0.8, 1.1]}}]
+    )
+    shapes = set()
+    for index in range(40):
+        augment.begin(0, 0, index)
+        moved = augment.spatial(sample)
+        assert moved.boxes is not None
+        y, x = np.nonzero(moved.image[..., 0] > 127)
+        assert moved.boxes[0] == pytest.approx([x.min(), y.min(), x.max() + 1, y.max() + 1], abs=1.01)
+        shapes.add(moved.image.shape)
+    assert len(shapes) > 20
