@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-import visionkit
 from visionkit.errors import ConfigError
 
-PACKAGE = Path(visionkit.__file__).parent
+PACKAGE = Path(__file__).parent.parent
 
 
 def conf_dir() -> Path:

@@ -24,8 +24,14 @@ class Task(ABC):
     kind: ClassVar[str]
     """The entry of `LABEL_KINDS` that it learns from; a head of the same kind goes with it."""
 
-    monitor: ClassVar[str]
-    """The metric that picks the best checkpoint, larger is better; without a `val/` prefix."""
+    metric_names: ClassVar[tuple[str, ...]]
+    """What can pick the best checkpoint: the names out of `metric` for which larger is better."""
+
+    def __init__(self, monitor: str) -> None:
+        if monitor not in self.metric_names:
+            raise ValueError(f"task.monitor={monitor} is not measured; choose one of {', '.join(self.metric_names)}")
+        self.monitor = monitor
+        """The metric that picks the best checkpoint, without a `val/` prefix."""
 
     @abstractmethod
     def class_names(self, classes: Classes) -> tuple[str, ...]:

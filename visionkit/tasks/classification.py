@@ -30,7 +30,10 @@ class ClassificationTask(Task):
     """One label an image; measured by accuracy, macro averages and calibration."""
 
     kind: ClassVar[str] = "labels"
-    monitor: ClassVar[str] = "accuracy"
+    metric_names: ClassVar[tuple[str, ...]] = ("accuracy", "accuracy_macro", "f1_macro")
+
+    def __init__(self, monitor: str = "accuracy") -> None:
+        super().__init__(monitor)
 
     def class_names(self, classes: Classes) -> tuple[str, ...]:
         """Return the names of the image labels. Raises ValueError when the data set has none."""

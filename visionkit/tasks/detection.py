@@ -35,9 +35,10 @@ class DetectionTask(Task):
     """
 
     kind: ClassVar[str] = "boxes"
-    monitor: ClassVar[str] = "mAP_50"
+    metric_names: ClassVar[tuple[str, ...]] = ("mAP", "mAP_50", "mAP_75", "mAR_100")
 
-    def __init__(self, threshold: float) -> None:
+    def __init__(self, threshold: float, monitor: str = "mAP_50") -> None:
+        super().__init__(monitor)
         if not 0 <= threshold <= 1:
             raise ValueError(f"threshold must be a score from 0 to 1; got {threshold}")
         self.threshold = threshold

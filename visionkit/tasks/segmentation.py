@@ -34,9 +34,10 @@ class SegmentationTask(Task):
     """One class a pixel; measured by IoU, with and without the class `background` (None: the data have none)."""
 
     kind: ClassVar[str] = "mask"
-    monitor: ClassVar[str] = "mIoU_foreground"
+    metric_names: ClassVar[tuple[str, ...]] = ("mIoU", "mIoU_foreground", "pixel_accuracy")
 
-    def __init__(self, background: int | None) -> None:
+    def __init__(self, background: int | None, monitor: str = "mIoU_foreground") -> None:
+        super().__init__(monitor)
         self.background = background
 
     def class_names(self, classes: Classes) -> tuple[str, ...]:
