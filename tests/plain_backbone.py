@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from torch import Tensor, nn
 
 from visionkit.models.contracts import Backbone
@@ -15,9 +17,7 @@ class PlainBackbone(Backbone):
         super().__init__()
         self.levels = (Level(8, 2), Level(16, 4), Level(32, 8))
         widths = [3, *(level.channels for level in self.levels)]
-        self.stages = nn.ModuleList(
-            nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in zip(widths, widths[1:], strict=False)
-        )
+        self.stages = nn.ModuleList(nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in itertools.pairwise(widths))
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Return the three maps."""

@@ -43,6 +43,9 @@ def _contradictions(config: DictConfig) -> Iterator[str]:
             check(config.get(key))
         except ConfigError as error:
             yield str(error)
+    trainer = config.trainer
+    if str(trainer.get("precision", "")).startswith("16") and trainer.get("accelerator") == "cpu":
+        yield f"trainer.precision={trainer.precision} needs a GPU; on a CPU choose bf16-mixed or 32-true"
     if config.get("epochs") is not None and config.get("budget") is not None:
         yield f"epochs={config.epochs} and budget={config.budget} contradict each other; give one of them"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -19,8 +20,12 @@ from visionkit.types import Batch
 
 
 def start_worker(_: int) -> None:
-    """Keep a worker to one thread: OpenCV starts one a core otherwise, and its pool does not survive a fork."""
+    """Keep a worker to one thread, and let Ctrl-C be the main process's to answer.
+
+    OpenCV starts a thread a core otherwise, and its pool does not survive a fork.
+    """
     cv2.setNumThreads(0)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class ResumableLoader(DataLoader[Sample]):

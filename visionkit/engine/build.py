@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from hydra.errors import HydraException
 from hydra.utils import get_class, instantiate
 from omegaconf import OmegaConf
 
@@ -27,8 +28,18 @@ Node = dict[str, Any]
 
 
 def build(node: Mapping[str, Any], **run_time: Any) -> Any:
-    """Instantiate one node with run-time values; its nested nodes are built first."""
-    return instantiate(dict(node), _partial_=True, _convert_="all")(**run_time)
+    """Instantiate one node with run-time values; its nested nodes are built first.
+
+    Raises ConfigError when a constructor refuses a value; what it says is for the user.
+    """
+    try:
+        return instantiate(dict(node), _partial_=True, _convert_="all")(**run_time)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    except HydraException as error:  # from a nested node
+        if isinstance(error.__cause__, ValueError):
+            raise ConfigError(str(error.__cause__)) from error
+        raise
 
 
 def network_node(config: Node) -> Node:

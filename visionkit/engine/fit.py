@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from visionkit.config.command import STARTED
+from visionkit.config.command import INTERRUPTED, STARTED
 from visionkit.config.frozen import thaw
 from visionkit.data.loader import plain_loader
 from visionkit.engine import baseline, checkpoint, pictures, results
@@ -52,6 +52,8 @@ def fit(run_dir: Path) -> float | None:
         result = results.collect(setup, run_dir, metrics, trivial, seconds)
         results.write(result, run_dir)
         results.show(result, setup, run_dir)
+    if setup.interrupt.pressed and setup.trainer.world_size == 1:
+        raise SystemExit(INTERRUPTED)
     return metrics.get(f"val/{next(iter(setup.tasks.values())).monitor}")
 
 

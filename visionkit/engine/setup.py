@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import lightning as L
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ModelCheckpoint
 from omegaconf import DictConfig, OmegaConf
 
@@ -18,6 +19,7 @@ from visionkit.engine.callbacks import EpochLog, Interrupt, ProgressBar, Through
 from visionkit.engine.checkpoint import manifest
 from visionkit.engine.module import VisionModule
 from visionkit.engine.schedule import Clock
+from visionkit.errors import ConfigError
 from visionkit.tasks.base import Task
 
 DEFAULT_BUDGET = "2min"
@@ -66,7 +68,7 @@ def set_up(frozen: DictConfig, run_dir: Path, *, progress_bar: bool) -> Setup:
     throughput, interrupt = Throughput(), Interrupt()
     bar = [ProgressBar(monitor)] if progress_bar else []
     more = [build.build(node) for node in config["callbacks"].values()]
-    trainer = build.build(
+    trainer = build_trainer(
         {**limits(config), **config["trainer"]},
         callbacks=[clock, throughput, interrupt, EpochLog(monitor), *bar, *more, best, last],
         logger=[build.build(node, save_dir=str(run_dir)) for node in config["logger"].values()],
@@ -77,6 +79,15 @@ def set_up(frozen: DictConfig, run_dir: Path, *, progress_bar: bool) -> Setup:
         num_sanity_val_steps=0,
     )
     return Setup(config, data, tasks, module, trainer, best, throughput, interrupt)
+
+
+def build_trainer(node: dict[str, Any], **run_time: Any) -> L.Trainer:
+    """Return the trainer of a node. Raises ConfigError for a device that is not there and the like."""
+    try:
+        trainer: L.Trainer = build.build(node, **run_time)
+    except MisconfigurationException as error:
+        raise ConfigError(f"trainer: {error}") from error
+    return trainer
 
 
 def budget_seconds(config: dict[str, Any]) -> float | None:
