@@ -87,10 +87,12 @@ def test_nothing_to_learn_from_still_reaches_every_parameter(head, build) -> Non
 @pytest.mark.parametrize(("backbone", "head"), [*(("vgg_tiny", head) for head in HEADS), ("resnet18", "fcn")])
 def test_exports(backbone, head, build) -> None:
     network = build(backbone, head, NECKS.get(head, "none")).eval()
-    images = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
-    sizes = {0: torch.export.Dim("batch", max=64)}
+    images = torch.randint(0, 256, (2, 3, 64, 96), dtype=torch.uint8)
+    sizes = {0: torch.export.Dim("batch", max=64)} | {
+        axis: torch.export.Dim(name, min=32, max=640) for axis, name in ((2, "height"), (3, "width"))
+    }
     exported = torch.export.export(network, (images,), dynamic_shapes=(sizes,)).module()
-    for other in (images, torch.randint(0, 256, (3, 3, 64, 64), dtype=torch.uint8)):
+    for other in (images, torch.randint(0, 256, (3, 3, 75, 53), dtype=torch.uint8)):
         with torch.no_grad():
             for mine, theirs in zip(exported(other)["only"], network(other)["only"], strict=True):
                 torch.testing.assert_close(mine, theirs, atol=1e-4, rtol=1e-4)

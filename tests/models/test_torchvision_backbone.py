@@ -49,6 +49,18 @@ def test_keys_and_shapes_stay_torchvisions(name: str) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("name", "levels"),
+    [
+        ("mobilenet_v3_small", {"features.0": [16, 2], "features.3": [24, 8], "features.12": [576, 32]}),
+        ("regnet_y_400mf", {"stem": [32, 2], "trunk_output.block1": [48, 4], "trunk_output.block4": [440, 32]}),
+    ],
+)
+def test_other_networks_need_no_more_than_their_nodes(name: str, levels: dict[str, list[int]]) -> None:
+    maps = Torchvision(name, levels)(torch.zeros(2, 3, 75, 53))
+    assert [tuple(m.shape) for m in maps] == [(2, c, -(-75 // s), -(-53 // s)) for c, s in levels.values()]
+
+
 def test_the_classifier_is_gone() -> None:
     backbone = Torchvision("vgg16", {"features.30": [512, 32]})
     assert sum(p.numel() for p in backbone.parameters()) == 14_714_688  # the paper's 138 million less the classifier
@@ -119,6 +131,12 @@ def test_bad_input_says_what_is_allowed() -> None:
         Torchvision("resnet18", {"layer2": [128, 8], "layer1": [64, 4]})
     with pytest.raises(ValueError, match="strictly rising strides"):
         Torchvision("resnet18", {})
-    with pytest.raises(ValueError, match="'swin_t' cannot be a backbone: its part 'features.1.0.attn' has weights"):
+    with pytest.raises(ValueError, match="'swin_t' take another path in training"):
         Torchvision("swin_t", {"features.1": [96, 4]})
+    with pytest.raises(
+        ValueError, match=r"'convnext_tiny' cannot be a backbone: its part 'features\.1\.0' has weights"
+    ):
+        Torchvision("convnext_tiny", {"features.1": [96, 4]})
+    with pytest.raises(ValueError, match=r"'features\.0\.0' \(kernel 4, padding 0\) cannot be made to round sizes up"):
+        Torchvision("convnext_tiny", {"features.0": [96, 4]})
     assert torchvision.models  # the network's own module, not ours of the same name

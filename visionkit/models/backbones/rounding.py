@@ -25,7 +25,9 @@ def round_up(network: fx.GraphModule) -> None:
     """
     for node in network.graph.nodes:
         if node.op == "call_module":
-            _edit_module(network.get_submodule(str(node.target)), str(node.target))
+            # Tracing stops at some modules of several layers, such as torchvision's Conv2dNormActivation.
+            for path, layer in network.get_submodule(str(node.target)).named_modules(prefix=str(node.target)):
+                _edit_module(layer, path)
         elif node.op == "call_function" and node.target in _POOLS:
             _edit_call(node)
     network.recompile()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Final
 
 import torch
 import torchvision
 from torch import Tensor, fx
+from torch.overrides import TorchFunctionMode
 from torchvision.models import get_model, list_models
 from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
@@ -56,9 +57,22 @@ class Torchvision(Backbone):
         return [maps[node] for node in self.nodes]
 
 
+class _WeightsOnMeta(TorchFunctionMode):
+    """Lets layers take no memory: what they get from `torch.empty` lies on the meta device.
+
+    Not `torch.device("meta")`, as RegNet works its widths out with tensors.
+    """
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        settings = {**(kwargs or {}), "device": "meta"} if func is torch.empty else kwargs or {}
+        return func(*args, **settings)
+
+
 def _traced(name: str, nodes: tuple[str, ...]) -> fx.GraphModule:
-    """Return the graph up to `nodes`, on the meta device: the rest of the network never takes memory."""
-    with torch.device("meta"):
+    """Return the graph up to `nodes`, its weights on the meta device: those of the rest never take memory."""
+    with torch.device("cpu"), _WeightsOnMeta():
         model = get_model(name, weights=None, **_ARGUMENTS.get(name, {}))
         paths = [path.split(".") for path in get_graph_node_names(model, suppress_diff_warning=True)[0]]
         # A module's name stands for the last node inside it. A dict, as it keeps the order in which the network runs.

@@ -93,7 +93,7 @@ class FCOSHead(Head):
             centerness.append(_flat(self.centerness(of_box)))
         device = features[0].device
         points, strides = cell_centres([(f.shape[2], f.shape[3]) for f in features], self.strides, device)
-        size = torch.stack([torch.full((), float(side), device=device) for side in image_size])
+        size = torch.stack([torch.full((), side, dtype=torch.float32, device=device) for side in image_size])
         return PointOutputs(
             torch.cat(logits, 1), torch.cat(distances, 1), torch.cat(centerness, 1)[..., 0], points, strides, size
         )

@@ -40,7 +40,7 @@ def assign(points: Tensor, strides: Tensor, targets: Targets, images: int, radiu
     offset_NP = torch.maximum((x - (left + right) / 2).abs(), (y - (top + bottom) / 2).abs())
     area_N = box_area(boxes_N4)
     ignored_N = torch.zeros_like(label_N, dtype=torch.bool) if targets.box_ignore is None else targets.box_ignore
-    inside_NP = (nearest_NP > 0) & (area_N > 0)[:, None]
+    inside_NP = nearest_NP > 0  # nothing is inside a box without area, nor in one turned inside out
     # Ranges touch, so that half of a level's reach is where the next finer level stops.
     reach = REACH_OF_LEVEL * strides
     lower = torch.where(strides == strides.min(), 0.0, reach / 2)
