@@ -85,8 +85,8 @@ def test_void_inside_the_classes_is_void(tmp_path: Path, write: Write) -> None:
 
 
 def test_value_outside_the_classes_is_named(tmp_path: Path, write: Write) -> None:
-    write("m.png", np.asarray([[0, 7], [11, 2]], dtype=np.uint8))
-    with pytest.raises(DataError, match=r"m\.png: holds the values 7, 11; allowed are 0 to 2 \(the classes\) and 255"):
+    write("m.png", np.asarray([[0, 3], [11, 2]], dtype=np.uint8))
+    with pytest.raises(DataError, match=r"m\.png: holds the values 3, 11; allowed are 0 to 2 \(the classes\) and 255"):
         MaskFiles(tmp_path, ["m.png"], 3)[0]
 
 

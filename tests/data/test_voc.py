@@ -62,7 +62,14 @@ def test_boxes_classes_and_difficult(tmp_path: Path, add: Callable[..., None]) -
 def test_boxes_of_no_area_go_with_one_warning(
     tmp_path: Path, add: Callable[..., None], caplog: pytest.LogCaptureFixture
 ) -> None:
-    add("a", "train", thing("dog", 3, 3, 3, 3), thing("dog", 1, 1, 4, 4), thing("dog", 5, 1, 2, 4))
+    add(
+        "a",
+        "train",
+        thing("dog", 3, 3, 3, 3),
+        thing("dog", 1, 1, 4, 4),
+        thing("dog", 5, 1, 2, 4),
+        thing("dog", 1, 3, 4, 3),
+    )
     add("b", "val", thing("dog", 1, 4, 3, 2))
     reader = VOC(str(tmp_path))
     with caplog.at_level(logging.WARNING, logger="visionkit"):
@@ -73,7 +80,7 @@ def test_boxes_of_no_area_go_with_one_warning(
     assert val.boxes is not None
     assert val.boxes.shape == (0, 4)
     assert len(caplog.records) == 1
-    assert "3 boxes of no area" in caplog.text
+    assert "4 boxes of no area" in caplog.text
     assert "a.xml, b.xml" in caplog.text
 
 

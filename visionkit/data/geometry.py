@@ -83,23 +83,39 @@ class Placement:
         return Restoration(self)
 
     def image(self, image: Image) -> Image:
-        """Return the placed image: linear interpolation, or averages of areas below `AREA_BELOW`; padded with grey."""
-        small = max(self.inner[0] / self.source[0], self.inner[1] / self.source[1]) < AREA_BELOW
-        return self._place(image, cv2.INTER_AREA if small else cv2.INTER_LINEAR, PAD_VALUE)
+        """Return the placed image, padded with grey.
+
+        Below `AREA_BELOW`, the image is halved by exact means of 2 x 2 pixels as long as its sides are even, which is
+        ten times as fast as averaging over other areas; then what is left is averaged, or interpolated linearly.
+        """
+        self._check(image)
+        height, width = self.source
+        while self._is_below(height, width) and height % 2 == 0 and width % 2 == 0:
+            height, width = height // 2, width // 2
+            image = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        interpolation = cv2.INTER_AREA if self._is_below(height, width) else cv2.INTER_LINEAR
+        return self._place(image, interpolation, PAD_VALUE)
 
     def mask(self, mask: NDArray[np.uint8], fill: int = IGNORE_INDEX) -> NDArray[np.uint8]:
         """Return the placed mask: the value at the pixel's centre; padded with `fill`."""
+        self._check(mask)
         return self._place(mask, cv2.INTER_NEAREST_EXACT, fill)  # INTER_NEAREST reads half a pixel off
 
     def boxes(self, boxes_N4: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return boxes x1 y1 x2 y2 in target pixels, not clipped."""
         return (boxes_N4 * self.factor + self.shift).astype(np.float32)
 
-    def _place(self, picture: NDArray[np.uint8], interpolation: int, fill: int) -> NDArray[np.uint8]:
+    def _is_below(self, height: int, width: int) -> bool:
+        """Whether bringing a picture of this size to `inner` shrinks it to less than `AREA_BELOW`."""
+        return max(self.inner[0] / height, self.inner[1] / width) < AREA_BELOW
+
+    def _check(self, picture: NDArray[np.uint8]) -> None:
         if picture.shape[:2] != self.source:
             raise ValueError(f"the picture is {picture.shape[:2]}, this placement is for {self.source}")
+
+    def _place(self, picture: NDArray[np.uint8], interpolation: int, fill: int) -> NDArray[np.uint8]:
         placed: NDArray[np.uint8] = picture
-        if self.inner != self.source:
+        if self.inner != picture.shape[:2]:
             placed = np.asarray(cv2.resize(placed, self.inner[::-1], interpolation=interpolation))
         if self.inner != self.target:
             (top, left), (height, width) = self.corner, self.inner
