@@ -32,14 +32,16 @@ def init_convolutions(module: nn.Module) -> None:
 
 
 def _pool(stride: int) -> nn.Module:
-    return nn.MaxPool2d(stride, ceil_mode=True) if stride > 1 else nn.Identity()
+    # An odd window, padded: one of 2x2 that rounds up could not be exported for any image size.
+    return nn.MaxPool2d(stride // 2 * 2 + 1, stride, stride // 2) if stride > 1 else nn.Identity()
 
 
 class Plain(nn.Sequential):
     """A 3x3 convolution with batch normalisation and ReLU; a stride is a max pool before it.
 
     Simonyan, Zisserman: Very Deep Convolutional Networks for Large-Scale Image Recognition (2015), section 2.1;
-    batch normalisation (Ioffe, Szegedy 2015) came after the paper. Its pools end a stage; here they begin the next.
+    batch normalisation (Ioffe, Szegedy 2015) came after the paper. Its pools are 2x2 and end a stage; here they are 3x3
+    (at stride 2) and begin the next.
     """
 
     def __init__(self, in_channels: int, channels: int, stride: int) -> None:
