@@ -89,6 +89,17 @@ def test_a_taken_state_can_go_on_in_the_same_loader(records: Records) -> None:
     assert all(same(a, b) for a, b in zip(full[2:], load, strict=True))
 
 
+def test_a_run_can_be_stopped_twice(records: Records) -> None:
+    full = list(loader(records))
+    state = {**loader(records).state_dict(), "batch": 2}
+    second = loader(records)
+    second.load_state_dict(state)
+    next(iter(second))
+    third = loader(records)
+    third.load_state_dict(second.state_dict())
+    assert all(same(a, b) for a, b in zip(full[3:], third, strict=True))
+
+
 def test_state_counts_batches_handed_out_not_prepared(records: Records) -> None:
     load = loader(records, workers=2)
     iterator = iter(load)
