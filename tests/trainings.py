@@ -20,18 +20,17 @@ SMALL = (
 )
 
 
-def composed(*overrides: str, small: bool = True) -> tuple[DictConfig, str]:
-    """Compose the train config; return it and the task's name."""
+def composed(*overrides: str, small: bool = True) -> DictConfig:
+    """Compose the train config, named after its task."""
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         config = compose("train", overrides=[*(SMALL if small else ()), *overrides], return_hydra_config=True)
-    task = str(config.hydra.runtime.choices.task)
-    del config.hydra  # type: ignore[misc]
-    return config, task
+    config.name = config.hydra.runtime.choices.task
+    del config.hydra
+    return config
 
 
 def frozen(run_dir: Path, *overrides: str, small: bool = True) -> Path:
     """Freeze a config into a new run folder; return the folder."""
     run_dir.mkdir(parents=True)
-    config, task = composed(*overrides, small=small)
-    freeze(config, run_dir, task)
+    freeze(composed(*overrides, small=small), run_dir)
     return run_dir

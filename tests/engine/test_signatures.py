@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.trainings import composed
-from visionkit.config.frozen import plain
-from visionkit.engine.signatures import check_signatures, problems
+from visionkit.engine.launch import check
+from visionkit.engine.signatures import problems
 from visionkit.errors import ConfigError
 
 SCHEDULE = "visionkit.engine.schedule.WarmupCosine"
@@ -49,25 +49,33 @@ def test_an_unknown_target_is_named() -> None:
 
 def test_all_problems_come_at_once_with_their_keys() -> None:
     config = {"a": {"_target_": SCHEDULE, "x": 1}, "b": [{"_target_": SCHEDULE, "y": 1}]}
+    found = "\n".join(problems(config))
+    assert "a.x=1" in found
+    assert "b[0].y=1" in found
+
+
+def test_all_layers_speak_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
-        check_signatures(config)
-    assert "a.x=1" in str(caught.value)
-    assert "b[0].y=1" in str(caught.value)
+        check(composed("epochs=0", "+head.wide=1", "data=voc", "+optimizer.momentun=0.9", small=False))
+    said = str(caught.value)
+    assert "data.root has no value" in said
+    assert "head.wide=1" in said
+    assert "optimizer.momentun=0.9" in said
 
 
 @pytest.mark.parametrize("key", ["trainer.limit_train_batches=5", "optimizer.amsgrad=true"])
 def test_every_argument_of_a_constructor_may_be_given(key: str) -> None:
-    check_signatures(plain(composed(f"+{key}")[0]))
+    check(composed(f"+{key}"))
 
 
 @pytest.mark.parametrize("key", ["trainer.limit_train_batchs=5", "optimizer.momentum=0.9", "head.wide=1"])
 def test_other_arguments_may_not(key: str) -> None:
     with pytest.raises(ConfigError, match=key.split("=")[0].replace(".", r"\.")):
-        check_signatures(plain(composed(f"+{key}")[0]))
+        check(composed(f"+{key}"))
 
 
 @pytest.mark.parametrize("key", ["optimizer.lr=abc", "trainer.max_epochs=many"])
 def test_values_of_a_library_are_checked_too(key: str) -> None:
     override = f"+{key}" if key.startswith("trainer") else key
     with pytest.raises(ConfigError, match="is str"):
-        check_signatures(plain(composed(override)[0]))
+        check(composed(override))

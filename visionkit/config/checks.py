@@ -13,13 +13,9 @@ from visionkit.config import values
 from visionkit.errors import ConfigError
 
 
-def check_complete(config: DictConfig) -> None:
-    """Raise one ConfigError that lists every problem of a `train` config, each with its dotted key."""
-    problems = [*missing(config), *_broken_interpolations(config)]
-    if not problems:
-        problems += _contradictions(config)
-    if problems:
-        raise ConfigError("\n".join(problems))
+def problems(config: DictConfig) -> list[str]:
+    """Return a line for each problem of a `train` config, with its dotted key."""
+    return [*missing(config), *_broken_interpolations(config)] or list(_contradictions(config))
 
 
 def missing(config: DictConfig) -> list[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import hydra
@@ -46,10 +47,17 @@ def run(name: str, main: Main, open_nodes: Sequence[str] = ()) -> None:
         choices = dict(hydra_config.runtime.choices)
         if hydra_config.mode == RunMode.MULTIRUN and config.get("run_dir") is None:
             config.run_dir = f"{hydra_config.sweep.dir}/{hydra_config.sweep.subdir}"
-        return main(config, choices)
+        with _errors_for_people():  # here as well, or Hydra writes a line of its own
+            return main(config, choices)
 
-    try:
+    with _errors_for_people():
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=name)(job)()
+
+
+@contextmanager
+def _errors_for_people() -> Iterator[None]:
+    try:
+        yield
     except (UserError, HydraException, OmegaConfBaseException) as error:
         print(_message(error), file=sys.stderr)
         sys.exit(USER_ERROR)

@@ -15,16 +15,15 @@ from visionkit.errors import ConfigError
 FILE = "config.yaml"
 
 
-def freeze(config: DictConfig, run_dir: Path, name: str) -> None:
+def freeze(config: DictConfig, run_dir: Path) -> None:
     """Write `run_dir/config.yaml`: all that a process needs to start or to repeat the run.
 
-    `name` is the chosen task's name. Interpolations stay, so that a value still has one home; the command and
-    the commit are recorded under `provenance`.
+    Interpolations stay, so that a value still has one home; the command and the commit are recorded under
+    `provenance`.
     """
     plain = OmegaConf.to_container(config, resolve=False)
     assert isinstance(plain, dict)
     plain["run_dir"] = None  # the folder may be moved; it is where the file lies
-    plain["name"] = name
     plain["provenance"] = {"command": command_line(), "commit": commit()}
     (run_dir / FILE).write_text(OmegaConf.to_yaml(OmegaConf.create(plain)), encoding="utf-8")
 

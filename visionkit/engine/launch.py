@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
-from visionkit.config.checks import check_complete
+from visionkit.config import checks
 from visionkit.config.folders import make_run_dir
 from visionkit.config.frozen import freeze, plain
-from visionkit.engine.signatures import check_signatures
+from visionkit.engine import build, signatures
 from visionkit.errors import ConfigError
 
 
@@ -22,17 +22,27 @@ def launch(config: DictConfig, choices: dict[str, Any]) -> float | None:
 
     One process trains here. More are started by torchrun, each from the frozen file alone, and give None.
     """
-    check_complete(config)
-    check_signatures(plain(config))
-    processes = num_processes(plain(config.trainer))
-    run_dir = make_run_dir(config.run_dir, choices["task"])
-    freeze(config, run_dir, choices["task"])
+    config.name = choices["task"]
+    check(config)
+    whole = plain(config)
+    build.check_heads(build.network_node(whole), build.build_tasks({config.name: whole["task"]}))
+    processes = num_processes(whole["trainer"])
+    run_dir = make_run_dir(config.run_dir, config.name)
+    freeze(config, run_dir)
     if processes == 1:
         from visionkit.engine.fit import fit
 
         return fit(run_dir)
     run_processes(run_dir, processes)
     return None
+
+
+def check(config: DictConfig) -> None:
+    """Raise one ConfigError that lists all that is missing, contradictory or unknown, before anything costly."""
+    whole = OmegaConf.to_container(config, resolve=False)  # what is missing or broken is found by the first check
+    found = [*checks.problems(config), *signatures.problems(whole)]
+    if found:
+        raise ConfigError("\n".join(found))
 
 
 def num_processes(trainer: dict[str, Any]) -> int:

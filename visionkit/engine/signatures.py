@@ -12,21 +12,12 @@ from typing import Any
 from hydra.errors import HydraException
 from hydra.utils import get_object
 
-from visionkit.errors import ConfigError
-
 RUN_TIME = {"self", "params", "save_dir", "callbacks", "logger"}
 """What the engine hands to constructors that are not ours; ours take run-time values by keyword only."""
 
 
-def check_signatures(config: dict[str, Any]) -> None:
-    """Raise one ConfigError that lists every argument that its constructor does not take, or misses."""
-    found = list(problems(config))
-    if found:
-        raise ConfigError("\n".join(found))
-
-
 def problems(node: Any, key: str = "") -> Iterator[str]:
-    """Yield a line for each problem in the nodes below `node`, with its dotted key."""
+    """Yield a line, with the dotted key, for each argument below `node` that its constructor does not take or misses."""
     if isinstance(node, dict):
         if "_target_" in node:
             yield from _node_problems(node, key)
@@ -55,12 +46,17 @@ def _node_problems(node: dict[str, Any], key: str) -> Iterator[str]:
             close = difflib.get_close_matches(name, settable, n=1)
             meant = f"did you mean {key}.{close[0]}? " if close else ""
             yield f"{key}.{name}={value}: {target} has no argument {name!r}; {meant}it takes {', '.join(settable)}"
-        elif not _fits(value, hints.get(name, Any)):
+        elif not _open(value) and not _fits(value, hints.get(name, Any)):
             yield f"{key}.{name}={value} is {type(value).__name__}; {target} takes {_name(hints[name])}"
     for name, parameter in parameters.items():
         required = parameter.default is parameter.empty and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
         if required and name not in given and name not in RUN_TIME:
             yield f"{key}.{name} has no value; {target} needs it: {key}.{name}=..."
+
+
+def _open(value: Any) -> bool:
+    """Return whether a value is missing or refers to another: other checks speak of those."""
+    return isinstance(value, str) and (value == "???" or "${" in value)
 
 
 def _hints(constructor: Any) -> dict[str, Any]:
