@@ -8,7 +8,9 @@ from visionkit.config.values import seconds
 from visionkit.errors import ConfigError
 
 
-@pytest.mark.parametrize(("text", "expected"), [("90s", 90), ("5min", 300), ("2h", 7200), ("1.5h", 5400), (" 3 min ", 180)])
+@pytest.mark.parametrize(
+    ("text", "expected"), [("90s", 90), ("5min", 300), ("2h", 7200), ("1.5h", 5400), (" 3 min ", 180)]
+)
 def test_durations(text: str, expected: float) -> None:
     assert seconds(text) == expected
 

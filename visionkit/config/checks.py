@@ -15,12 +15,21 @@ from visionkit.errors import ConfigError
 
 def problems(config: DictConfig) -> list[str]:
     """Return a line for each problem of a `train` config, with its dotted key."""
-    return [*missing(config), *_broken_interpolations(config)] or list(_contradictions(config))
+    return missing(config) or list(_broken_interpolations(config)) or list(_contradictions(config))
 
 
 def missing(config: DictConfig) -> list[str]:
     """Return a line for each value that the user has to give."""
-    return [f"{key} has no value; give it: {key}=..." for key in sorted(OmegaConf.missing_keys(config))]
+    # OmegaConf's own missing_keys stumbles over interpolations that refer to a missing value.
+    return [f"{key} has no value; give it: {key}=..." for key in _unset(OmegaConf.to_container(config), "")]
+
+
+def _unset(node: Any, key: str) -> Iterator[str]:
+    if isinstance(node, dict):
+        for name, child in node.items():
+            yield from _unset(child, f"{key}.{name}" if key else str(name))
+    elif node == "???":
+        yield key
 
 
 def _broken_interpolations(config: DictConfig) -> Iterator[str]:

@@ -17,7 +17,7 @@ RUN_TIME = {"self", "params", "save_dir", "callbacks", "logger"}
 
 
 def problems(node: Any, key: str = "") -> Iterator[str]:
-    """Yield a line, with the dotted key, for each argument below `node` that its constructor does not take or misses."""
+    """Yield a line, with its dotted key, for each argument below `node` that a constructor does not take or misses."""
     if isinstance(node, dict):
         if "_target_" in node:
             yield from _node_problems(node, key)
