@@ -129,5 +129,5 @@ def logistic_regression(node: dict[str, Any]) -> float:
         return images.astype(np.float32) / np.float32(255) - np.float32(0.5), found.labels
 
     train, val, test = (load(split) for split in ("train", "val", SPLIT))
-    fitted = [LogisticRegression(C=c, max_iter=200).fit(*train) for c in (1e-5, 1e-4, 1e-3, 1e-2)]
+    fitted = [LogisticRegression(C=c, max_iter=200).fit(*train) for c in (1e-4, 1e-3, 1e-2, 1e-1)]
     return float(max(fitted, key=lambda one: one.score(*val)).score(*test))

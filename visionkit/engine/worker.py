@@ -8,9 +8,11 @@ from pathlib import Path
 
 def main() -> None:
     """Train the run whose folder is the only argument."""
-    from visionkit.config.command import USER_ERROR
-    from visionkit.engine.fit import fit
+    from visionkit.config.command import USER_ERROR, yield_cores
     from visionkit.errors import UserError
+
+    yield_cores()
+    from visionkit.engine.fit import fit
 
     if len(sys.argv) != 2:
         sys.exit("usage: python -m visionkit.engine.worker <run_dir>")
