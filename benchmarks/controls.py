@@ -56,12 +56,15 @@ def run(session: Session, checkpoints: dict[str, Path]) -> list[str]:
 
     `checkpoints` holds trained models by task; the others are trained with the defaults.
     """
+    commands: list[str] = []
     models: list[list[object]] = []
     faults: list[list[object]] = []
     complaints: list[str] = []
     for task in TASKS:
         path = checkpoints.get(task) or default_run(session, task).checkpoint
         model = load_model(path, TRUSTED)
+        if task in checkpoints:  # the session names the commands of its own runs only
+            commands.append(f"{model.manifest['provenance']['command']}  # {path}")
         node = data_node(model, path)
         sound, trivial = measure(model, node, SPLIT, "cpu")
         monitor = next(iter(trivial))
@@ -88,7 +91,7 @@ def run(session: Session, checkpoints: dict[str, Path]) -> list[str]:
         "not: it takes its regularisation from the validation split and sees no augmentation.",
         markdown(["task", "metric", "model", "figure"], models),
         "Commands:",
-        "\n".join(f"    {command}" for command in session.commands),
+        "\n".join(f"    {command}" for command in (*commands, *session.commands)),
         "## Faults planted into the trained model",
         markdown(["task", "metric", "fault", "sound", "faulty", "drop"], faults),
     )
