@@ -177,6 +177,8 @@ WRONG = {
     "both lengths": (["train", "epochs=1", "budget=1min"], "give one of them"),
     "head of another task": (["train", "head=fcos"], "choose head=linear"),
     "wrong precision": (["train", "trainer.precision=8"], "precision"),
+    "precision that a CPU has not": (["train", "trainer=cpu", "trainer.precision=16-mixed"], "bf16-mixed"),
+    "added where nothing takes it": (["train", "+data.foo=1", "+epoch=2"], "+data.foo=1: there is no setting"),
     "checkpoint that is not there": (["evaluate", "checkpoint=none.ckpt"], "none.ckpt"),
     "no checkpoint": (["predict", "source=x.png"], "checkpoint"),
     "source that is not there": (["predict", "checkpoint=x.ckpt", "source=no such.png"], "no such.png"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import difflib
+import re
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,25 @@ from visionkit.errors import ConfigError
 def problems(config: DictConfig) -> list[str]:
     """Return a line for each problem of a `train` config, with its dotted key."""
     return missing(config) or list(_broken_interpolations(config)) or list(_contradictions(config))
+
+
+def additions(config: DictConfig, overrides: Iterable[str], choices: Container[str]) -> list[str]:
+    """Return a line for each `+a.b=...` of a command line whose node `a` builds nothing that could take it.
+
+    Additions to nodes with a `_target_` are checked against its constructor; `+group=option` is Hydra's own.
+    """
+    found = []
+    for override in overrides:
+        match = re.match(r"\+([\w.]+)=", override)
+        if match is None or match[1] in choices:
+            continue
+        parent, _, name = match[1].rpartition(".")
+        node = OmegaConf.select(config, parent) if parent else config
+        if not (isinstance(node, DictConfig) and "_target_" in node):
+            close = difflib.get_close_matches(name, [str(key) for key in node or ()], n=1)
+            meant = f"; did you mean {f'{parent}.' if parent else ''}{close[0]}?" if close else ""
+            found.append(f"{override}: there is no setting {match[1]}{meant}")
+    return found
 
 
 def missing(config: DictConfig) -> list[str]:

@@ -17,8 +17,9 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from visionkit.config.arguments import rewrite
+from visionkit.config.checks import additions
 from visionkit.config.folders import conf_dir
-from visionkit.errors import UserError
+from visionkit.errors import ConfigError, UserError
 
 Main = Callable[[DictConfig, dict[str, Any]], float | None]
 """Takes the composed config and the chosen option of each group; returns what a sweeper maximises."""
@@ -49,6 +50,8 @@ def run(name: str, main: Main, open_nodes: Sequence[str] = ()) -> None:
         if hydra_config.mode == RunMode.MULTIRUN and config.get("run_dir") is None:
             config.run_dir = f"{hydra_config.sweep.dir}/{hydra_config.sweep.subdir}"
         with _errors_for_people():  # here as well, or Hydra writes a line of its own
+            if found := additions(config, hydra_config.overrides.task, choices):
+                raise ConfigError("\n".join(found))
             return main(config, choices)
 
     with _errors_for_people():

@@ -23,6 +23,8 @@ from visionkit.types import Classes
 if TYPE_CHECKING:
     from visionkit.data.module import DataModule
 
+_NOUNS = {"labels": "labels", "multilabel": "sets of labels", "mask": "masks", "boxes": "boxes"}
+
 Node = dict[str, Any]
 """A plain config node, interpolations resolved."""
 
@@ -94,8 +96,10 @@ def check_heads(network: Node, tasks: Mapping[str, Task]) -> None:
         head: type[Head] = get_class(network["heads"][name]["_target_"])
         kind = head.kind
         if kind != task.kind:
-            fitting = ", ".join(f"head={option}" for option in heads_of(task.kind))
-            raise ConfigError(f"the head makes {kind} but task={name} needs {task.kind}; choose {fitting}")
+            fitting = " or ".join(f"head={option}" for option in heads_of(task.kind))
+            raise ConfigError(
+                f"the head makes {_NOUNS[kind]} but task={name} needs {_NOUNS[task.kind]}; choose {fitting}"
+            )
 
 
 def heads_of(kind: str) -> list[str]:
@@ -115,5 +119,5 @@ def class_names_of(tasks: Mapping[str, Task], classes: Classes) -> dict[str, tup
         try:
             names[name] = task.class_names(classes)
         except ValueError as error:
-            raise ConfigError(f"task={name}: {error}") from None
+            raise ConfigError(str(error)) from None
     return names

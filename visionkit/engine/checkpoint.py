@@ -14,7 +14,7 @@ from hydra.utils import get_class
 
 from visionkit.data.geometry import image_size
 from visionkit.engine import build
-from visionkit.errors import UserError
+from visionkit.errors import ConfigError, UserError
 from visionkit.losses.contracts import Loss
 from visionkit.models.contracts import Backbone, Head, Neck
 from visionkit.models.network import Network
@@ -97,6 +97,18 @@ def load_model(path: str | Path, trusted: Sequence[str] = ()) -> Model:
     return Model(network.eval(), build.build_tasks(found["tasks"]), class_names, found)
 
 
+def device(name: str) -> torch.device:
+    """Return a device of this machine. Raises ConfigError for one that is not there."""
+    try:
+        found = torch.device(name)
+        torch.empty(0, device=found)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(
+            f"device={name} cannot be used here ({str(error).splitlines()[0]}); choose cpu or cuda"
+        ) from None
+    return found
+
+
 def network_state(checkpoint: dict[str, Any]) -> dict[str, torch.Tensor]:
     """Return the network's own tensors out of a checkpoint that `read` gave."""
     state = checkpoint["state_dict"]
@@ -122,7 +134,7 @@ def check_targets(node: Any, contracts: tuple[type, ...], trusted: Sequence[str]
     for target in _targets(node):
         package = target.split(".")[0]
         if package != "visionkit" and package not in trusted:
-            raise CheckpointError(f"{path} wants {target}; if you trust it: visionkit.load(..., trusted=['{package}'])")
+            raise CheckpointError(f"{path} wants {target}; if you trust it, say trusted=[{package}]")
         try:
             found = get_class(target)
         except (HydraException, ImportError, ValueError) as error:

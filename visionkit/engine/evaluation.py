@@ -16,7 +16,7 @@ from visionkit.config.checks import missing
 from visionkit.config.folders import make_run_dir
 from visionkit.config.frozen import command_line, commit, plain
 from visionkit.data.reader import Reader
-from visionkit.engine import baseline, build
+from visionkit.engine import baseline, build, checkpoint
 from visionkit.engine.checkpoint import Model, check_targets, load_model, versions
 from visionkit.engine.quiet import start_log
 from visionkit.engine.results import metrics_table
@@ -58,6 +58,8 @@ def evaluate(config: DictConfig, *, new_data: bool) -> float:
 
 def merged_data(model: Model, changes: Any, trusted: Any, path: Path) -> DictConfig:
     """Return the checkpoint's own data node with changes laid over it; what refers to a changed value follows."""
+    if "size" in (changes or {}):
+        raise ConfigError("data.size belongs to the model: images are brought to the size that it was trained on")
     own = model.manifest["data"]
     check_targets(own, (Reader,), trusted, path)
     return OmegaConf.merge(OmegaConf.create(own), changes or {})  # type: ignore[return-value]
@@ -74,10 +76,11 @@ def measure(model: Model, data_node: Any, split: str, device: str) -> tuple[dict
             raise ConfigError(
                 f"the data has the classes {', '.join(names)} but the model knows {', '.join(model.class_names[name])}"
             )
-    network = model.network.to(device)
-    metrics = {name: task.metric(model.class_names[name]).to(device) for name, task in model.tasks.items()}
+    where = checkpoint.device(device)
+    network = model.network.to(where)
+    metrics = {name: task.metric(model.class_names[name]).to(where) for name, task in model.tasks.items()}
     for batch in track(data.plain_dataloader(split), description=f"evaluating {split}", transient=True):
-        there = _to(batch, device)
+        there = _to(batch, where)
         for name, prediction in network.decode(network(there.images)).items():
             model.tasks[name].update(metrics[name], prediction, there)
     scores: dict[str, float] = {}
@@ -92,6 +95,6 @@ def measure(model: Model, data_node: Any, split: str, device: str) -> tuple[dict
     return scores, trivial
 
 
-def _to(batch: Batch, device: str) -> Batch:
+def _to(batch: Batch, device: torch.device) -> Batch:
     targets = type(batch.targets)(*(None if t is None else t.to(device) for t in batch.targets))
     return Batch(batch.images.to(device), targets, batch.ids.to(device), batch.sizes.to(device))

@@ -12,9 +12,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from visionkit.config import checks
 from visionkit.config.folders import make_run_dir
-from visionkit.config.frozen import freeze, plain
+from visionkit.config.frozen import FILE, freeze, plain
 from visionkit.engine import build, signatures
-from visionkit.errors import ConfigError
+from visionkit.errors import ConfigError, UserError
 
 
 def launch(config: DictConfig, choices: dict[str, Any]) -> float | None:
@@ -32,9 +32,22 @@ def launch(config: DictConfig, choices: dict[str, Any]) -> float | None:
     if processes == 1:
         from visionkit.engine.fit import fit
 
-        return fit(run_dir)
+        try:
+            return fit(run_dir)
+        except UserError:
+            discard(run_dir)
+            raise
     run_processes(run_dir, processes)
     return None
+
+
+def discard(run_dir: Path) -> None:
+    """Remove the folder of a run that could not begin, so that the same command works once it is put right."""
+    made = {run_dir / name for name in (FILE, "train.log")}
+    if set(run_dir.iterdir()) <= made:
+        for path in made:
+            path.unlink(missing_ok=True)
+        run_dir.rmdir()
 
 
 def check(config: DictConfig) -> None:

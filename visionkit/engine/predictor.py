@@ -10,6 +10,7 @@ import torch
 
 from visionkit.data.files import decode_image
 from visionkit.data.geometry import Fit
+from visionkit.engine import checkpoint
 from visionkit.engine.checkpoint import Model
 from visionkit.types import Image, Prediction
 
@@ -20,15 +21,15 @@ class Predictor:
     `size` is the (height, width) that the network sees; images are resized to fit and padded, as in validation.
     """
 
-    def __init__(self, model: Model, device: str | torch.device = "cpu") -> None:
-        self.network = model.network.to(device)
+    def __init__(self, model: Model, device: str = "cpu") -> None:
+        self._device = checkpoint.device(device)
+        self.network = model.network.to(self._device)
         self.tasks = model.tasks
         self.class_names = model.class_names
         self.manifest = model.manifest
         height, width = model.manifest["size"]
         self.size: tuple[int, int] = (height, width)
         self._fit = Fit(self.size)
-        self._device = torch.device(device)
 
     def predict(self, image: str | Path | Image) -> Any:
         """Return the result for one image: a file, or an array (H, W, 3) RGB uint8.

@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from visionkit.data.files import ImageFiles
 from visionkit.engine.checkpoint import versions
 from visionkit.engine.setup import Setup
 
@@ -79,15 +80,21 @@ def show(result: dict[str, Any], setup: Setup, run_dir: Path) -> None:
         "curves": f"{folder}/metrics.csv",
     }.items():
         console.print(f"{what:9} {where}", markup=False)
-    source = setup.config["data"].get("root") or "your_image.jpg"
+    source = _an_image(setup)
     console.print("\nnext:", style="bold")
     split = "test" if "test" in setup.data.records else "val"
     for command in (
         f"python -m visionkit.evaluate checkpoint={shlex.quote(model)} split={split}",
-        f"python -m visionkit.predict checkpoint={shlex.quote(model)} source={shlex.quote(str(source))}",
-        f"python -c \"import visionkit; print(visionkit.load('{model}').predict('your_image.jpg'))\"",
+        f"python -m visionkit.predict checkpoint={shlex.quote(model)} source={shlex.quote(source)}",
+        "python -c " + shlex.quote(f"import visionkit; print(visionkit.load({model!r}).predict({source!r}))"),
     ):
         console.print(f"  {command}", markup=False)
+
+
+def _an_image(setup: Setup) -> str:
+    """Return a validation image's path; a made-up one where the images are in no files."""
+    images = setup.data.records["val"].images
+    return _short(images.root / images.paths[0]) if isinstance(images, ImageFiles) else "your_image.jpg"
 
 
 def _short(path: Path) -> str:

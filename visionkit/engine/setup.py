@@ -19,7 +19,7 @@ from visionkit.engine.callbacks import EpochLog, Interrupt, ProgressBar, Through
 from visionkit.engine.checkpoint import manifest
 from visionkit.engine.module import VisionModule
 from visionkit.engine.schedule import Clock
-from visionkit.errors import ConfigError
+from visionkit.errors import ConfigError, DataError
 from visionkit.tasks.base import Task
 
 DEFAULT_BUDGET = "2min"
@@ -48,6 +48,11 @@ def set_up(frozen: DictConfig, run_dir: Path, *, progress_bar: bool) -> Setup:
     build.check_heads(network_node, tasks)
     kinds = tuple(dict.fromkeys(task.kind for task in tasks.values()))
     data = build.build_data(config["data"], config["augment"], config["seed"], kinds)
+    if missing := [split for split in ("train", "val") if split not in data.records]:
+        raise DataError(
+            f"the data has no split {' and no split '.join(missing)}, only {', '.join(data.records)}; "
+            "training needs train and val"
+        )
     class_names = build.class_names_of(tasks, data.classes)
     torch.manual_seed(config["seed"])  # the weights do not depend on what reading the data drew
     network = build.build_network(network_node, class_names)

@@ -27,12 +27,14 @@ class WandbLogger(loggers.WandbLogger):
         chosen = choose_mode(mode)
         super().__init__(project=project, save_dir=str(save_dir), name=Path(save_dir).name, mode=chosen)
         self._chosen = chosen
+        self._said = False
 
     def finalize(self, status: str) -> None:
         """Close the run, and say how an offline one is sent later."""
         run: Any = self._experiment
         super().finalize(status)
-        if self._chosen == "offline" and run is not None:
+        if self._chosen == "offline" and run is not None and not self._said:
+            self._said = True  # fit, validate and test each finalize
             log.info("W&B ran offline; to send the run: wandb sync %s", Path(run.dir).parent)
 
 
