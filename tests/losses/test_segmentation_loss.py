@@ -18,8 +18,10 @@ def _case() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return logits, mask, present
 
 
-def _by_loops(logits: torch.Tensor, mask: torch.Tensor, images: list[int]) -> tuple[float, float]:
-    probabilities, entropies, dice = logits.double().softmax(1), [], []
+def _by_loops(logits: torch.Tensor, mask: torch.Tensor, images: list[int], balance: float = 0.0) -> tuple[float, float]:
+    probabilities, entropies, weights, dice = logits.double().softmax(1), [], [], []
+    values = [int(v) for v in mask[images].flatten() if v != IGNORE_INDEX]
+    weight = [(len(values) / max(values.count(k), 1)) ** balance for k in range(logits.shape[1])]
     for b in images:
         for k in range(logits.shape[1]):
             shared = p = y = 0.0
@@ -31,16 +33,18 @@ def _by_loops(logits: torch.Tensor, mask: torch.Tensor, images: list[int]) -> tu
                     if mask[b, i, j] == k:
                         y += 1
                         shared += probabilities[b, k, i, j].item()
-                        entropies.append(-math.log(probabilities[b, k, i, j].item()))
+                        entropies.append(-weight[k] * math.log(probabilities[b, k, i, j].item()))
+                        weights.append(weight[k])
             if y:
                 dice.append(1 - 2 * shared / (p + y))
-    return sum(entropies) / len(entropies), sum(dice) / len(dice)
+    return sum(entropies) / sum(weights), sum(dice) / len(dice)
 
 
-def test_equals_loops_over_pixels() -> None:
+@pytest.mark.parametrize("balance", [0.0, 0.5, 1.0])
+def test_equals_loops_over_pixels(balance: float) -> None:
     logits, mask, present = _case()
-    terms = CrossEntropyDice(2.0, 0.5)(logits, Targets(mask=mask, present=present))
-    entropy, dice = _by_loops(logits, mask, [0, 1, 3])
+    terms = CrossEntropyDice(2.0, 0.5, balance)(logits, Targets(mask=mask, present=present))
+    entropy, dice = _by_loops(logits, mask, [0, 1, 3], balance)
     assert terms["cross_entropy"] == pytest.approx(2 * entropy, abs=1e-5)
     assert terms["dice"] == pytest.approx(0.5 * dice, abs=1e-5)
 
@@ -76,7 +80,7 @@ def test_two_ranks_do_what_one_process_does(two_ranks) -> None:
     logits, mask, present = _case()
 
     def part(rows: slice) -> dict[str, torch.Tensor]:
-        return CrossEntropyDice()(logits[rows], Targets(mask=mask[rows], present=present[rows]))
+        return CrossEntropyDice(class_balance=0.5)(logits[rows], Targets(mask=mask[rows], present=present[rows]))
 
     whole = {name: term.item() for name, term in part(slice(None)).items()}
     assert two_ranks(lambda: [part(slice(0, 3)), part(slice(3, 4))]) == pytest.approx(whole, abs=1e-6)

@@ -7,24 +7,31 @@ from torch import Tensor
 
 from visionkit.losses.contracts import Loss
 from visionkit.ops.presence import carriers
-from visionkit.ops.ranks import normaliser
+from visionkit.ops.ranks import normaliser, total
 from visionkit.types import IGNORE_INDEX, Targets
 
 
 class CrossEntropyDice(Loss):
-    """Softmax cross-entropy, a mean over the labelled pixels, plus Dice, a mean over the regions.
+    """Softmax cross-entropy, a weighted mean over the labelled pixels, plus Dice, a mean over the regions.
+
+    A pixel of class c weighs (N / n_c) ** class_balance, where n_c of the batch's N labelled pixels, on all ranks, are
+    of that class: 0 counts every pixel alike, 1 every class that is there alike. Between them rare classes are learned
+    early and the common one still keeps its borders.
 
     A region is a class that is present in an image's labelled pixels; its Dice loss is 1 - 2 sum(p y) / (sum(p) +
     sum(y)) over these pixels (Milletari, Navab, Ahmadi: V-Net, 2016, section 3; without their squares). Pixels of 255
     count in neither. A weight of 0 leaves a term out.
     """
 
-    def __init__(self, cross_entropy_weight: float = 1.0, dice_weight: float = 1.0) -> None:
+    def __init__(self, cross_entropy_weight: float = 1.0, dice_weight: float = 1.0, class_balance: float = 0.0) -> None:
         if cross_entropy_weight < 0 or dice_weight < 0 or cross_entropy_weight + dice_weight == 0:
             raise ValueError(
                 f"cross_entropy_weight={cross_entropy_weight}, dice_weight={dice_weight}; "
                 "neither may be negative and one has to be positive"
             )
+        if not 0 <= class_balance <= 1:
+            raise ValueError(f"class_balance={class_balance}; give 0 (every pixel alike) to 1 (every class alike)")
+        self.class_balance = class_balance
         self.cross_entropy_weight = cross_entropy_weight
         self.dice_weight = dice_weight
 
@@ -44,12 +51,21 @@ class CrossEntropyDice(Loss):
         log_p_true_BHW = log_p_BKHW.gather(1, mask_BHW[:, None])[:, 0]
         terms = {}
         if self.cross_entropy_weight:
-            cross_entropy = -log_p_true_BHW.where(counted, 0).sum() / normaliser(counted.sum())
+            weight_BHW = self._weights(mask_BHW, counted, outputs.shape[1])
+            cross_entropy = -(log_p_true_BHW * weight_BHW).sum() / normaliser(weight_BHW.sum())
             terms["cross_entropy"] = self.cross_entropy_weight * cross_entropy
         if self.dice_weight:
             dice, regions = _dice(log_p_BKHW, log_p_true_BHW, mask_BHW, counted)
             terms["dice"] = self.dice_weight * dice / normaliser(regions)
         return terms
+
+    def _weights(self, mask_BHW: Tensor, counted_BHW: Tensor, num_classes: int) -> Tensor:
+        counted = counted_BHW.float()
+        if not self.class_balance:
+            return counted
+        pixels_K = total(counted.new_zeros(num_classes).scatter_add(0, mask_BHW.flatten(), counted.flatten()))
+        weight_K = (pixels_K.sum() / pixels_K.clamp(min=1)) ** self.class_balance
+        return weight_K[mask_BHW] * counted
 
 
 def _dice(log_p_BKHW: Tensor, log_p_true_BHW: Tensor, mask_BHW: Tensor, counted_BHW: Tensor) -> tuple[Tensor, Tensor]:

@@ -13,14 +13,20 @@ def world_size() -> int:
 
 
 @torch.no_grad()
+def total(count: Tensor) -> Tensor:
+    """Return the sum of a count over all processes, as float32."""
+    count = count.detach().float().clone()
+    if world_size() > 1:
+        dist.all_reduce(count)
+    return count
+
+
+@torch.no_grad()
 def normaliser(count: Tensor) -> Tensor:
     """Return what a local sum is divided by so that DDP's mean over ranks equals one process's gradient.
 
     With n_r counted items on rank r of R, a loss sum_r / (sum over ranks of n / R), averaged over ranks by
     DDP, is the global sum over the global count. Clamped from below so that nothing to count gives 0, not NaN.
     """
-    total = count.detach().float().clone()
     ranks = world_size()
-    if ranks > 1:
-        dist.all_reduce(total)
-    return (total / ranks).clamp(min=1.0 / ranks)
+    return (total(count) / ranks).clamp(min=1.0 / ranks)
