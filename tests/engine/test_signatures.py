@@ -68,7 +68,9 @@ def test_every_argument_of_a_constructor_may_be_given(key: str) -> None:
     check(composed(f"+{key}"))
 
 
-@pytest.mark.parametrize("key", ["trainer.limit_train_batchs=5", "optimizer.momentum=0.9", "head.wide=1"])
+@pytest.mark.parametrize(
+    "key", ["trainer.limit_train_batchs=5", "optimizer.momentum=0.9", "head.wide=1", "head.num_classes=3"]
+)
 def test_other_arguments_may_not(key: str) -> None:
     with pytest.raises(ConfigError, match=key.split("=")[0].replace(".", r"\.")):
         check(composed(f"+{key}"))

@@ -81,7 +81,9 @@ def _errors_for_people() -> Iterator[None]:
 
 
 def _message(error: Exception) -> str:
-    lines = [f"error: {line}" for line in str(error).strip().splitlines() if line.strip()]
+    # A loader's worker sends its traceback as the message; what it says is behind the last mention of the type.
+    text = str(error).split(f"{type(error).__module__}.{type(error).__qualname__}: ")[-1]
+    lines = [f"error: {line}" for line in text.strip().splitlines() if line.strip()]
     cause = error.__cause__
     if isinstance(error, HydraException) and cause is not None and str(cause).strip() not in str(error):
         lines += [f"       {line}" for line in str(cause).strip().splitlines()[:2]]

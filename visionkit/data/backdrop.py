@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-MAX_DISTRACTORS: Final = 4
+MAX_DISTRACTORS: Final = 3
 
 
 def paint_backdrop(rng: np.random.Generator, height: int, width: int) -> NDArray[np.uint8]:

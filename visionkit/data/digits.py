@@ -26,7 +26,7 @@ class Digits(Reader):
 
     The glyphs are divided between the splits before anything is composed, so no handwriting seen in training returns.
     A scene carries boxes, a semantic mask (0 = background, 1 to 10 = digits 0 to 9), an instance map, the digits
-    present (`multilabel`) and one class: the digit with the largest box, at least 1.5 times as large as the next.
+    present (`multilabel`) and one class: the digit with the largest box, at least 1.7 times as large as the next.
 
     `num_scenes` is the number of training scenes, `size` one number or [height, width] in pixels, `digits_per_scene`
     the smallest and largest number of digits.

@@ -13,7 +13,7 @@ from sklearn.datasets import load_digits
 FACTOR: Final = 5
 """How much a glyph is enlarged before it is warped, so that linear interpolation of the warp is smooth."""
 
-SHARES: Final = {"train": 0.6, "val": 0.2, "test": 0.2}
+SHARES: Final = {"train": 0.7, "val": 0.15, "test": 0.15}
 """The fraction of the glyphs of every digit that each split draws from."""
 
 SPLIT_SEED: Final = 8

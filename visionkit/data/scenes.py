@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from visionkit.data.backdrop import paint_backdrop
 from visionkit.data.glyphs import Glyphs, draw_glyph
 
-MIN_HEIGHT: Final = 14
+MIN_HEIGHT: Final = 16
 """Of a digit, in pixels of a scene whose shorter side is 64; larger scenes have larger digits."""
 
-MAIN_RATIO: Final = 1.5
+MAIN_RATIO: Final = 1.7
 """The largest box of a scene has at least this many times the area of the next: it gives the scene its class."""
 
 TRIES: Final = 25
@@ -58,7 +58,7 @@ def compose(rng: np.random.Generator, glyphs: Glyphs, size: tuple[int, int], lea
     canvas = paint_backdrop(rng, *size).astype(np.float32)
     for piece in pieces:
         _paint(rng, canvas, piece)
-    canvas += rng.uniform(3, 9) * rng.standard_normal(canvas.shape, dtype=np.float32)
+    canvas += rng.uniform(3, 7) * rng.standard_normal(canvas.shape, dtype=np.float32)
     boxes = [(p.x, p.y, p.x + p.soft.shape[1], p.y + p.soft.shape[0]) for p in pieces]
     return Scene(
         image=np.clip(canvas, 0, 255).astype(np.uint8),
@@ -79,11 +79,11 @@ def _arrange(
         if len(pieces) == number:
             break
         if not pieces:
-            low, high = (20.0, 44.0) if number == 1 else (26.0, 42.0)
+            low, high = (24.0, 44.0) if number == 1 else (30.0, 44.0)
         else:
             low, high = float(MIN_HEIGHT), 28.0
         index = int(rng.integers(len(glyphs.digit)))
-        height, aspect, degrees = rng.uniform(low, high) * unit, rng.uniform(0.85, 1.2), rng.uniform(-20, 20)
+        height, aspect, degrees = rng.uniform(low, high) * unit, rng.uniform(0.85, 1.2), rng.uniform(-15, 15)
         soft = draw_glyph(glyphs.ink[index], glyphs.box[index], height, aspect, degrees)
         if pieces and soft.size * MAIN_RATIO > pieces[0].area:
             height *= (pieces[0].area / MAIN_RATIO / soft.size) ** 0.5 * 0.97
@@ -124,7 +124,7 @@ def _paint(rng: np.random.Generator, canvas: NDArray[np.float32], piece: _Piece)
     height, width = piece.soft.shape
     region = canvas[piece.y : piece.y + height, piece.x : piece.x + width]
     behind = float(region.mean())
-    contrast = rng.uniform(60, 130)
+    contrast = rng.uniform(75, 140)
     lighter = bool(rng.integers(2))
     if behind + contrast > 250:
         lighter = False

@@ -12,8 +12,8 @@ from typing import Any
 from hydra.errors import HydraException
 from hydra.utils import get_object
 
-RUN_TIME = {"self", "params", "save_dir", "callbacks", "logger"}
-"""What the engine hands to constructors that are not ours; ours take run-time values by keyword only."""
+RUN_TIME = {"self", "params", "save_dir", "callbacks", "logger", "levels", "num_classes"}
+"""What the engine hands to constructors, and no config may give."""
 
 
 def problems(node: Any, key: str = "") -> Iterator[str]:
@@ -42,7 +42,7 @@ def _node_problems(node: dict[str, Any], key: str) -> Iterator[str]:
     settable = [name for name in parameters if name not in RUN_TIME]
     hints = _hints(constructor)
     for name, value in given.items():
-        if name not in parameters:
+        if name not in settable:
             close = difflib.get_close_matches(name, settable, n=1)
             meant = f"did you mean {key}.{close[0]}? " if close else ""
             yield f"{key}.{name}={value}: {target} has no argument {name!r}; {meant}it takes {', '.join(settable)}"
