@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import signal
 import subprocess
@@ -185,11 +186,28 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("arguments", [pytest.param(a, id=name) for name, (a, _) in WRONG.items()])
-def test_wrong_input_gets_one_clear_error(command: Run, tmp_path: Path, arguments: list[str]) -> None:
-    done = command(*arguments)
-    said = next(text for a, text in WRONG.values() if a == arguments)
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert said in done.stderr
+@pytest.mark.parametrize(("arguments", "said"), [pytest.param(*case, id=name) for name, case in WRONG.items()])
+def test_wrong_input_gets_one_clear_error(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    said: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", arguments)
+    with pytest.raises(SystemExit) as ended:
+        importlib.import_module(f"visionkit.{arguments[0]}").cli()
+    stderr = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert said in stderr
+    assert stderr.startswith("error: ")
+    assert "Traceback" not in stderr
+    assert not list(tmp_path.rglob("config.yaml"))
+
+
+def test_a_wrong_key_ends_the_process_with_two_and_no_traceback(command: Run) -> None:
+    done = command("train", "epoch=3")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
     assert "Traceback" not in done.stderr
-    assert not list(tmp_path.rglob("*.ckpt"))

@@ -16,5 +16,10 @@ def main(config: DictConfig, choices: dict[str, Any]) -> float | None:
     return evaluate(config, new_data=choices.get("data") not in (None, "null"))
 
 
-if __name__ == "__main__":
+def cli() -> None:
+    """Run the command with the arguments of the process."""
     run("evaluate", main, open_nodes=["data"])
+
+
+if __name__ == "__main__":
+    cli()

@@ -16,5 +16,10 @@ def main(config: DictConfig, choices: dict[str, Any]) -> float | None:
     return launch(config, choices)
 
 
-if __name__ == "__main__":
+def cli() -> None:
+    """Run the command with the arguments of the process."""
     run("train", main)
+
+
+if __name__ == "__main__":
+    cli()

@@ -32,7 +32,7 @@ def test_glyphs_are_divided_before_composing() -> None:
     sources = {split: set(glyphs_of(split).source.tolist()) for split in ("train", "val", "test")}
     assert sum(len(source) for source in sources.values()) == len(set().union(*sources.values())) == 1797
     target = load_digits().target
-    for split, share in {"train": 0.6, "val": 0.2, "test": 0.2}.items():
+    for split, share in {"train": 0.7, "val": 0.15, "test": 0.15}.items():
         glyphs = glyphs_of(split)
         assert np.array_equal(glyphs.digit, target[glyphs.source])
         assert np.bincount(glyphs.digit) / np.bincount(target) == pytest.approx(np.full(10, share), abs=0.01)
