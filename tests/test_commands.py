@@ -174,6 +174,7 @@ WRONG = {
     "missing root": (["train", "data=voc", "task=detection"], "data.root"),
     "root that is not there": (["train", "data=image_folder", "data.root=/no/such folder"], "/no/such folder"),
     "wrong budget": (["train", "budget=5"], "budget=90s"),
+    "no data set": (["train", "data=base"], "choose data=digits"),
     "no epochs": (["train", "epochs=0"], "epochs=0"),
     "both lengths": (["train", "epochs=1", "budget=1min"], "give one of them"),
     "head of another task": (["train", "head=fcos"], "choose head=linear"),

@@ -61,6 +61,8 @@ def _broken_interpolations(config: DictConfig) -> Iterator[str]:
 
 
 def _contradictions(config: DictConfig) -> Iterator[str]:
+    if "reader" not in config.data:
+        yield "data.reader: nothing reads the data; choose data=digits, image_folder, mask_folder or voc"
     root = config.data.get("root")
     if root is not None and not Path(root).expanduser().is_dir():
         yield f"data.root={root} is no folder; give the folder that holds your data"
