@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from visionkit.config import values
 from visionkit.errors import ConfigError
+from visionkit.suggest import closest
 
 
 def problems(config: DictConfig) -> list[str]:
@@ -33,8 +33,8 @@ def additions(config: DictConfig, overrides: Iterable[str], choices: Container[s
         parent, _, name = match[1].rpartition(".")
         node = OmegaConf.select(config, parent) if parent else config
         if not (isinstance(node, DictConfig) and "_target_" in node):
-            close = difflib.get_close_matches(name, [str(key) for key in node or ()], n=1)
-            meant = f"; did you mean {f'{parent}.' if parent else ''}{close[0]}?" if close else ""
+            close = closest(name, [str(key) for key in node or ()])
+            meant = f"; did you mean {f'{parent}.' if parent else ''}{close}?" if close else ""
             found.append(f"{override}: there is no setting {match[1]}{meant}")
     return found
 

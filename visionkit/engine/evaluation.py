@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +21,6 @@ from visionkit.engine.quiet import start_log
 from visionkit.engine.results import metrics_table
 from visionkit.errors import ConfigError
 from visionkit.types import Batch
-
-log = logging.getLogger("visionkit")
 
 
 def evaluate(config: DictConfig, *, new_data: bool) -> float:

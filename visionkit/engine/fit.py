@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
 from pathlib import Path
@@ -15,7 +16,7 @@ from visionkit.config.frozen import thaw
 from visionkit.data.loader import plain_loader
 from visionkit.engine import baseline, checkpoint, pictures, results
 from visionkit.engine.quiet import start_log
-from visionkit.engine.setup import Setup, set_up
+from visionkit.engine.setup import DEFAULT_BUDGET, Setup, budget_seconds, set_up
 from visionkit.errors import UserError
 
 log = logging.getLogger("visionkit")
@@ -54,12 +55,10 @@ def fit(run_dir: Path) -> float | None:
         results.show(result, setup, run_dir)
     if setup.interrupt.pressed and setup.trainer.world_size == 1:
         raise SystemExit(INTERRUPTED)
-    return metrics.get(f"val/{next(iter(setup.tasks.values())).monitor}")
+    return metrics.get(str(setup.best.monitor))
 
 
 def _rank() -> int:
-    import os
-
     return int(os.environ.get("RANK", "0"))
 
 
@@ -75,10 +74,8 @@ def _opening(setup: Setup, run_dir: Path) -> str:
 
 
 def _until(config: dict[str, Any]) -> str:
-    if config["epochs"] or "max_epochs" in config["trainer"]:
+    if budget_seconds(config) is None:
         return f"{config['trainer'].get('max_epochs') or config['epochs']} epochs"
-    from visionkit.engine.setup import DEFAULT_BUDGET
-
     return str(config["budget"] or f"{DEFAULT_BUDGET} (the default; epochs=N or budget=1h for more)")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import types
 import typing
@@ -11,6 +10,8 @@ from typing import Any
 
 from hydra.errors import HydraException
 from hydra.utils import get_object
+
+from visionkit.suggest import closest
 
 RUN_TIME = {"self", "params", "save_dir", "callbacks", "logger", "levels", "num_classes"}
 """What the engine hands to constructors, and no config may give."""
@@ -43,8 +44,8 @@ def _node_problems(node: dict[str, Any], key: str) -> Iterator[str]:
     hints = _hints(constructor)
     for name, value in given.items():
         if name not in settable:
-            close = difflib.get_close_matches(name, settable, n=1)
-            meant = f"did you mean {key}.{close[0]}? " if close else ""
+            close = closest(name, settable)
+            meant = f"did you mean {key}.{close}? " if close else ""
             yield f"{key}.{name}={value}: {target} has no argument {name!r}; {meant}it takes {', '.join(settable)}"
         elif not _open(value) and not _fits(value, hints.get(name, Any)):
             yield f"{key}.{name}={value} is {type(value).__name__}; {target} takes {_name(hints[name])}"

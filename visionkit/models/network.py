@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from visionkit.models.contracts import Backbone, Head, Neck
-from visionkit.models.suggest import did_you_mean
+from visionkit.suggest import did_you_mean
 from visionkit.types import Prediction, Targets
 
 

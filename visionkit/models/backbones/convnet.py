@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from visionkit.models.blocks import Inception, Plain, Residual, conv_bn, init_convolutions
 from visionkit.models.contracts import Backbone
-from visionkit.models.suggest import did_you_mean
+from visionkit.suggest import did_you_mean
 from visionkit.types import Level
 
 _BLOCKS: Final[dict[str, type[Plain | Residual | Inception]]] = {

@@ -16,7 +16,7 @@ from torchvision.models.feature_extraction import create_feature_extractor, get_
 from visionkit.models.backbones.rounding import round_up
 from visionkit.models.blocks import init_convolutions
 from visionkit.models.contracts import Backbone
-from visionkit.models.suggest import did_you_mean
+from visionkit.suggest import did_you_mean
 from visionkit.types import Level
 
 # Without auxiliary classifiers, which no head reads. Both expect inputs scaled by 1/2 around 1/2 with published
