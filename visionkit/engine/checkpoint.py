@@ -85,7 +85,11 @@ def load_model(path: str | Path, trusted: Sequence[str] = ()) -> Model:
     checkpoint = read(path)
     found = checkpoint["visionkit"]
     if found.get("format") != FORMAT:
-        raise CheckpointError(f"{path} has the format {found.get('format')}; this visionkit reads {FORMAT}")
+        writer = found.get("versions", {}).get("visionkit", "of an unknown version")
+        raise CheckpointError(
+            f"{path} has the format {found.get('format')} and was written by visionkit {writer}; visionkit "
+            f"{version('visionkit')} reads the format {FORMAT}: load it with the version that wrote it"
+        )
     nodes = {"tasks": found["tasks"], "network": found["network"]}
     check_targets(nodes, CONTRACTS, trusted, path)
     class_names = {name: tuple(names) for name, names in found["class_names"].items()}
