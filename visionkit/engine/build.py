@@ -14,6 +14,7 @@ from hydra.utils import get_class, instantiate
 from omegaconf import OmegaConf
 
 from visionkit.config.folders import conf_dir
+from visionkit.engine import weights
 from visionkit.errors import ConfigError
 from visionkit.models.contracts import Head
 from visionkit.models.network import Network
@@ -48,13 +49,14 @@ def network_node(config: Node) -> Node:
     """Return what `build_network` needs, out of a train config: one head and, unless `neck=none`, one neck."""
     name = config["name"]
     necks = {"neck": config["neck"]} if config["neck"] else {}
+    mean, std = weights.normalisation(config)
     return {
         "backbone": config["backbone"],
         "necks": necks,
         "heads": {name: config["head"]},
         "routes": {name: "neck" if necks else None},
-        "mean": config["normalize"]["mean"],
-        "std": config["normalize"]["std"],
+        "mean": mean,
+        "std": std,
     }
 
 

@@ -6,14 +6,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
 from visionkit.config import checks
 from visionkit.config.folders import make_run_dir
 from visionkit.config.frozen import FILE, freeze, plain
-from visionkit.engine import build, signatures
+from visionkit.engine import build, signatures, weights
 from visionkit.errors import ConfigError, UserError
 
 
@@ -53,7 +53,7 @@ def discard(run_dir: Path) -> None:
 def check(config: DictConfig) -> None:
     """Raise one ConfigError that lists all that is missing, contradictory or unknown, before anything costly."""
     whole = OmegaConf.to_container(config, resolve=False)  # what is missing or broken is found by the first check
-    found = [*checks.problems(config), *signatures.problems(whole)]
+    found = [*checks.problems(config), *signatures.problems(whole), *weights.problems(cast(dict[str, Any], whole))]
     if found:
         raise ConfigError("\n".join(found))
 

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from visionkit.config.frozen import plain
 from visionkit.config.values import seconds
 from visionkit.data.module import DataModule
-from visionkit.engine import build
+from visionkit.engine import build, weights
 from visionkit.engine.callbacks import EpochLog, Interrupt, ProgressBar, Throughput, checkpoints
 from visionkit.engine.checkpoint import manifest
 from visionkit.engine.module import VisionModule
@@ -56,6 +56,7 @@ def set_up(frozen: DictConfig, run_dir: Path, *, progress_bar: bool) -> Setup:
     class_names = build.class_names_of(tasks, data.classes)
     torch.manual_seed(config["seed"])  # the weights do not depend on what reading the data drew
     network = build.build_network(network_node, class_names)
+    weights.apply(config, network.backbone)
 
     clock = Clock(budget_seconds(config))
     schedule = build.build(config["scheduler"])

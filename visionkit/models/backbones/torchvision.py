@@ -10,7 +10,7 @@ import torch
 import torchvision
 from torch import Tensor, fx
 from torch.overrides import TorchFunctionMode
-from torchvision.models import get_model, list_models
+from torchvision.models import WeightsEnum, get_model, get_model_weights, list_models
 from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
 from visionkit.models.backbones.rounding import round_up
@@ -19,12 +19,16 @@ from visionkit.models.contracts import Backbone
 from visionkit.suggest import did_you_mean
 from visionkit.types import Level
 
-# Without auxiliary classifiers, which no head reads. Both expect inputs scaled by 1/2 around 1/2 with published
-# weights: that is the business of the network's mean and std.
+# Without auxiliary classifiers, which no head reads, and without a rescaling of the input: `expected_input` has it.
 _ARGUMENTS: Final[dict[str, dict[str, Any]]] = {
     name: {"aux_logits": False, "transform_input": False, "init_weights": False}
     for name in ("googlenet", "inception_v3")
 }
+
+_MINUS_ONE_TO_ONE: Final = ("GoogLeNet_Weights", "Inception_V3_Weights")
+
+IMAGENET: Final = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+"""Mean and standard deviation of ImageNet's pixels a channel, in shares of 255."""
 
 
 class Torchvision(Backbone):
@@ -97,3 +101,21 @@ def _initialise(body: fx.GraphModule, name: str) -> None:
         elif any(True for _ in module.parameters(recurse=False)) or any(True for _ in module.buffers(recurse=False)):
             raise ValueError(f"{name!r} cannot be a backbone: its part {path!r} has weights with no initialiser")
     init_convolutions(body)
+
+
+def published_weights(name: str) -> WeightsEnum | None:
+    """Return torchvision's default ImageNet weights of a network, or None where it publishes none. Opens nothing."""
+    known = name in list_models(module=torchvision.models)
+    return getattr(get_model_weights(name), "DEFAULT", None) if known else None
+
+
+def expected_input(weights: WeightsEnum) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return the mean and standard deviation, in shares of 255, with which published weights want images normalised.
+
+    GoogLeNet and Inception v3 were trained on inputs from -1 to 1. Their preset names ImageNet's figures, which
+    torchvision undoes inside the model (`transform_input`): a step that a feature extractor does not have.
+    """
+    if type(weights).__name__ in _MINUS_ONE_TO_ONE:
+        return (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
+    preset = weights.transforms()
+    return tuple(preset.mean), tuple(preset.std)

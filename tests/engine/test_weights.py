@@ -1,0 +1,250 @@
+"""Published weights are asked for, found, folded into the normalisation and reported; nothing here opens a connection."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+import pytest
+import torch
+from torchvision.models import ResNet18_Weights, get_model
+
+from tests.trainings import composed, frozen
+from visionkit.config.frozen import plain, thaw
+from visionkit.engine import build, launch, weights
+from visionkit.engine.checkpoint import load_model
+from visionkit.engine.fit import fit
+from visionkit.engine.setup import set_up
+from visionkit.errors import ConfigError, UserError
+from visionkit.models.backbones import torchvision as backbones
+from visionkit.models.backbones.torchvision import Torchvision
+
+IMAGENET = ["init.backbone=imagenet", "backbone=resnet18"]
+NAMES = {"googlenet": "inception5b", "inception_v3": "Mixed_7c"}
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """torch's own cache, empty, and no network behind it."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+
+    def refuse(*_args: Any, **_kwargs: Any) -> None:
+        raise URLError("no network in this test")
+
+    monkeypatch.setattr("torch.hub.urlopen", refuse)
+    folder = tmp_path / "torch/hub/checkpoints"
+    folder.mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture
+def said(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
+    """What the log says."""
+    monkeypatch.setattr(logging.getLogger("visionkit"), "propagate", True)
+    caplog.set_level(logging.INFO, logger="visionkit")
+    return caplog
+
+
+def _model(name: str, **arguments: Any) -> torch.nn.Module:
+    """torchvision's own network with random weights and statistics that are not their defaults."""
+    torch.manual_seed(1)
+    model = get_model(name, **arguments).eval()
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.running_mean, -0.2, 0.2)
+            torch.nn.init.uniform_(module.running_var, 0.5, 1.5)
+    return model
+
+
+def _file_name(name: str) -> str:
+    published = backbones.published_weights(name)
+    assert published is not None
+    return Path(published.url).name
+
+
+def _config(*overrides: str) -> dict[str, Any]:
+    return plain(composed(*overrides))
+
+
+def test_a_file_in_the_cache_gives_torchvisions_features(cache: Path, said: pytest.LogCaptureFixture) -> None:
+    model = _model("resnet18")
+    torch.save(model.state_dict(), cache / "resnet18-f37072fd.pth")
+    config = _config(*IMAGENET)
+    node = build.network_node(config)
+    network = build.build_network(node, {"classification": ("a", "b")}).eval()
+    weights.apply(config, network.backbone)
+    images = torch.randint(0, 256, (1, 3, 224, 224), dtype=torch.uint8)
+    preset = ResNet18_Weights.DEFAULT.transforms(crop_size=224, resize_size=224)
+    with torch.no_grad():
+        ours = network.features(network.normalize(images))
+        x = model.maxpool(stem := model.relu(model.bn1(model.conv1(preset(images)))))
+        theirs = [stem]
+        for layer in (model.layer1, model.layer2, model.layer3, model.layer4):
+            theirs.append(x := layer(x))
+    for mine, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(mine, other, rtol=1e-4, atol=1e-4)
+    assert f"{len(model.state_dict()) - 2} tensors loaded" in said.text
+    assert "not used of the file, as no level needs them: fc.weight, fc.bias" in said.text
+    assert "still random" not in said.text
+
+
+@pytest.mark.parametrize("name", list(NAMES))
+def test_transform_input_is_folded_into_the_normalisation(
+    cache: Path, said: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    model = _model(name, transform_input=True, init_weights=False)
+    torch.save(model.state_dict(), cache / _file_name(name))
+    config = _config("init.backbone=imagenet", f"backbone={name}")
+    # Rounding sizes up moves the windows at the border; here only what goes in is compared.
+    monkeypatch.setattr(backbones, "round_up", lambda _body: None)
+    network = build.build_network(build.network_node(config), {"classification": ("a", "b")}).eval()
+    weights.apply(config, network.backbone)
+    images = torch.randint(0, 256, (1, 3, 112, 112), dtype=torch.uint8)
+    seen: list[torch.Tensor] = []
+    model.get_submodule(NAMES[name]).register_forward_hook(lambda _m, _i, out: seen.append(out))
+    published = backbones.published_weights(name)
+    assert published is not None
+    with torch.no_grad():
+        model(published.transforms(crop_size=112, resize_size=112)(images))
+        ours = network.features(network.normalize(images))[-1]
+    torch.testing.assert_close(ours, seen[0], rtol=1e-3, atol=1e-3 * seen[0].abs().max().item())
+    assert "mean [0.5, 0.5, 0.5] and deviation [0.5, 0.5, 0.5]" in said.text
+    assert "not used of the file" in said.text  # the classifiers, auxiliary ones too
+    assert "still random" not in said.text
+
+
+def test_normalisation_follows_the_weights_and_the_users_own_figures() -> None:
+    own = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
+    assert weights.normalisation(_config(*IMAGENET)) == (own["mean"], own["std"])
+    assert weights.normalisation(_config("backbone=googlenet")) == (own["mean"], own["std"])
+    config = _config("init.backbone=imagenet", "backbone=googlenet")
+    assert weights.normalisation(config) == ([0.5] * 3, [0.5] * 3)
+    # Darker images: a pixel at their mean has to become what ImageNet's mean becomes.
+    config["normalize"] = {"mean": [0.1, 0.1, 0.1], "std": [0.05, 0.1, 0.2]}
+    mean, std = weights.normalisation(config)
+    for channel in range(3):
+        for z in (-1.0, 0.0, 2.0):
+            pixel = config["normalize"]["mean"][channel] + z * config["normalize"]["std"][channel]
+            wanted = (own["mean"][channel] + z * own["std"][channel] - 0.5) / 0.5
+            assert (pixel - mean[channel]) / std[channel] == pytest.approx(wanted, abs=1e-6)
+
+
+def test_weights_that_name_another_input_get_it() -> None:
+    published = backbones.published_weights("efficientnet_v2_l")
+    assert published is not None
+    assert backbones.expected_input(published) == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+
+
+def test_the_checkpoint_carries_weights_and_normalisation(cache: Path, tmp_path: Path) -> None:
+    torch.save(_model("googlenet", init_weights=False).state_dict(), cache / _file_name("googlenet"))
+    run_dir = frozen(
+        tmp_path / "run", "backbone=googlenet", "init.backbone=imagenet", "optimizer.lr=0",
+        "data.num_scenes=10", "data.batch_size=10",
+    )  # fmt: skip
+    fit(run_dir)
+    for path in cache.iterdir():
+        path.unlink()  # loading needs the checkpoint alone
+    model = load_model(run_dir / "checkpoints/best.ckpt")
+    assert model.manifest["network"]["mean"] == [0.5, 0.5, 0.5]
+    assert model.network.mean.flatten().tolist() == [127.5] * 3
+    assert model.network.std.flatten().tolist() == [127.5] * 3
+    expected = _model("googlenet", init_weights=False).state_dict()["conv1.conv.weight"]
+    torch.testing.assert_close(model.network.backbone.body.conv1.conv.weight, expected)  # the learning rate was 0
+
+
+def test_random_weights_look_at_no_cache(cache: Path, tmp_path: Path) -> None:
+    for path in (cache, cache.parent, cache.parent.parent):
+        path.rmdir()
+    set_up(thaw(frozen(tmp_path / "run", "backbone=resnet18")), tmp_path / "run", progress_bar=False)
+    assert not (tmp_path / "torch").exists()
+
+
+def test_without_network_it_says_which_file_to_put_where(cache: Path, tmp_path: Path) -> None:
+    run_dir = frozen(tmp_path / "run", *IMAGENET)
+    with pytest.raises(UserError) as raised:
+        fit(run_dir)
+    assert "resnet18-f37072fd.pth (45 MB) cannot be downloaded" in str(raised.value)
+    assert f"put that file into {cache}, or train without init.backbone" in str(raised.value)
+    assert "no network in this test" in str(raised.value)
+    assert not (run_dir / "checkpoints").exists()
+    assert list(cache.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [
+        (b"not weights", r"cannot be read as weights .* remove it, and the next run downloads it again \(45 MB\)"),
+        ({"something": torch.zeros(1)}, r"holds nothing of this network's; remove it"),
+        ({"conv1.weight": torch.zeros(1)}, r"does not hold weights of this network"),
+    ],
+)
+def test_a_wrong_file_in_the_cache_is_named(cache: Path, content: Any, match: str) -> None:
+    path = cache / "resnet18-f37072fd.pth"
+    path.write_bytes(content) if isinstance(content, bytes) else torch.save(content, path)
+    backbone = Torchvision("resnet18", {"layer1": [64, 4]})
+    with pytest.raises(UserError, match=match) as raised:
+        weights.apply(_config(*IMAGENET), backbone)
+    assert str(path) in str(raised.value)
+
+
+def test_tensors_that_the_file_lacks_are_named(cache: Path, said: pytest.LogCaptureFixture) -> None:
+    state = _model("resnet18").state_dict()
+    del state["layer1.0.conv1.weight"]
+    torch.save(state, cache / "resnet18-f37072fd.pth")
+    weights.apply(_config(*IMAGENET), Torchvision("resnet18", {"layer1": [64, 4]}))
+    assert "not in the file, so still random: layer1.0.conv1.weight" in said.text
+    assert "not used of the file, as no level needs them: layer2.0.conv1.weight" in said.text
+
+
+def test_the_other_processes_wait_for_the_first_ones_download(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    state, waits = _model("resnet18").state_dict(), []
+
+    def download(_seconds: float) -> None:
+        waits.append(1)
+        torch.save(state, cache / "resnet18-f37072fd.pth")
+
+    monkeypatch.setattr("visionkit.engine.weights.time.sleep", download)
+    backbone = Torchvision("resnet18", {"layer1": [64, 4]})
+    weights.apply(_config(*IMAGENET), backbone)
+    assert len(waits) == 1
+    assert torch.equal(backbone.body.conv1.weight, state["conv1.weight"])
+    monkeypatch.setattr(weights, "LONGEST_WAIT", -1.0)
+    (cache / "resnet18-f37072fd.pth").unlink()
+    with pytest.raises(UserError, match="did not come"):
+        weights.apply(_config(*IMAGENET), backbone)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["init.backbone=imgnet", "backbone=resnet18"], "did you mean init.backbone=imagenet?"),
+        (["init.backbone=coco"], "init.backbone=coco is unknown; it takes imagenet (torchvision's ImageNet weights)"),
+        (
+            ["init.backbone=imagenet"],
+            "there are no such weights for this backbone (ConvNet); choose backbone=googlenet",
+        ),
+        (["init=imagenet"], "init=imagenet is no weights' place; give init.backbone=imagenet"),
+    ],
+)
+def test_what_cannot_be_served_is_said_before_data_is_read(overrides: list[str], said: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        launch.check(composed(*overrides))
+    assert said in str(raised.value)
+
+
+def test_weights_of_colour_images_need_three_channels() -> None:
+    config = _config(*IMAGENET, "normalize.mean=[0.5]", "normalize.std=[0.5]")
+    with pytest.raises(ConfigError, match=r"normalize\.mean and normalize\.std with 3 numbers each; got \[0\.5\]"):
+        build.network_node(config)
+
+
+def test_every_torchvision_backbone_of_the_config_has_weights_with_a_size() -> None:
+    for name in ("resnet18", "resnet50", "vgg11_bn", "vgg16", "googlenet", "inception_v3"):
+        published = weights.published(_config(f"backbone={name}")["backbone"])
+        assert published is not None
+        assert 40 < weights.megabytes(published) < 600
+    assert weights.published(_config("backbone=vgg_tiny")["backbone"]) is None
