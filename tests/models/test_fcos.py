@@ -76,6 +76,27 @@ def test_limits_and_threshold() -> None:
     assert (_head(score_threshold=0.6, max_detections=1000).decode(outputs).score >= 0.6).all()
 
 
+def test_detections_are_what_decoding_gives_filled_up_to_one_shape() -> None:
+    g = torch.Generator().manual_seed(0)
+    outputs = _outputs(3)._replace(
+        class_logits=3 * torch.randn(3, 80, 3, generator=g) - 2, distances=1 + 12 * torch.rand(3, 80, 4, generator=g)
+    )
+    outputs.class_logits[1] = -20.0  # nothing in the second image
+    for limits in ({"max_detections": 100}, {"max_detections": 4}, {"max_candidates": 5, "max_detections": 20}):
+        head = _head(**{"max_candidates": 200, **limits})
+        expected, rows = head.decode(outputs), head.detections(outputs)
+        assert rows.shape == (3, limits["max_detections"], 6)
+        there = rows[..., 5] >= 0
+        assert (there.int().diff(dim=1) <= 0).all()  # what is empty comes last
+        assert there.sum(1).tolist() == expected.image.bincount(minlength=3).tolist()
+        assert (rows[~there] == torch.tensor([0.0, 0, 0, 0, 0, -1])).all()
+        assert torch.equal(rows[there][:, :4], expected.boxes)
+        assert torch.equal(rows[there][:, 4], expected.score)
+        assert torch.equal(rows[there][:, 5], expected.label.float())
+    crowded = _head(max_candidates=200, max_detections=200, nms_iou=1.0).decode(outputs)
+    assert len(crowded.boxes) > 1.5 * len(_head(max_candidates=200, max_detections=200).decode(outputs).boxes)
+
+
 def test_an_untrained_head_gives_the_prior_and_boxes_of_three_strides() -> None:
     torch.manual_seed(0)
     outputs = _head(prior=0.2)([torch.randn(2, 16, 8, 8), torch.randn(2, 16, 4, 4)], (32, 32))

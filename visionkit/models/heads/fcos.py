@@ -15,6 +15,7 @@ from visionkit.models.blocks import init_convolutions
 from visionkit.models.contracts import Head
 from visionkit.models.heads.fcos_assign import assign
 from visionkit.ops.boxes import boxes_from_distances, clip_boxes, suppress
+from visionkit.ops.fixed_suppression import first, survivors
 from visionkit.ops.points import cell_centres
 from visionkit.types import Boxes, Level, Targets
 
@@ -105,23 +106,44 @@ class FCOSHead(Head):
 
     def decode(self, outputs: PointOutputs) -> Boxes:
         """Return the boxes of every image, clipped to it; a score is sqrt(class probability x centerness)."""
+        boxes_BT4, score_BT, label_BT, kept_BT = self._candidates(outputs)
+        found = []
+        for image, kept in enumerate(kept_BT):
+            boxes, score, label = boxes_BT4[image][kept], score_BT[image][kept], label_BT[image][kept]
+            best = suppress(boxes, score, label, self.nms_iou, self.max_detections)
+            found.append(Boxes(boxes[best], score[best], label[best], torch.full_like(best, image)))
+        return Boxes(*(torch.cat(column) for column in zip(*found, strict=True)))
+
+    def detections(self, outputs: PointOutputs) -> Tensor:
+        """Return what `decode` does in one shape for any data, as export needs it: (B, max_detections, 6) float32.
+
+        The columns are x1 y1 x2 y2 score label, the best score comes first; rows without a box have the label -1 and
+        else 0.
+        """
+        boxes_BT4, score_BT, label_BT, kept_BT = self._candidates(outputs)
+        survives_BT = survivors(boxes_BT4, label_BT, kept_BT, self.nms_iou)
+        index_BD, found_BD = first(survives_BT, self.max_detections)
+        rows_BT6 = torch.cat([boxes_BT4, score_BT[..., None], label_BT[..., None].to(score_BT)], dim=-1)
+        rows_BD6 = rows_BT6.gather(1, index_BD[..., None].expand(-1, -1, 6))
+        nothing_6 = rows_BD6.new_tensor([0.0, 0.0, 0.0, 0.0, 0.0, -1.0])
+        rows_BD6 = torch.where(found_BD[..., None], rows_BD6, nothing_6)
+        lacking = self.max_detections - index_BD.shape[1]  # an image of few points
+        if lacking > 0:
+            rows_BD6 = torch.cat([rows_BD6, nothing_6.expand(len(rows_BD6), lacking, 6)], dim=1)
+        return rows_BD6
+
+    def _candidates(self, outputs: PointOutputs) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return the boxes (B, T, 4), scores, labels of the best points, best first, and which are boxes at all."""
         class_BPK = outputs.class_logits.float().sigmoid()
         score_BPK = (class_BPK * outputs.centerness_logits.float().sigmoid()[..., None]).sqrt()
-        images, _, num_classes = score_BPK.shape
+        num_classes = score_BPK.shape[-1]
         ranked = score_BPK.flatten(1)
         score_BT, index_BT = ranked.topk(min(self.max_candidates, ranked.shape[1]), dim=1)
         point_BT, label_BT = index_BT // num_classes, index_BT % num_classes
         all_BP4 = clip_boxes(boxes_from_distances(outputs.points, outputs.distances.float()), outputs.image_size)
         boxes_BT4 = all_BP4.gather(1, point_BT[..., None].expand(-1, -1, 4))
         solid_BT = (boxes_BT4[..., 2:] > boxes_BT4[..., :2]).all(dim=-1)  # a point in the padding may see nothing
-        kept_BT = solid_BT & (score_BT >= self.score_threshold)
-        found = []
-        for image in range(images):
-            kept = kept_BT[image]
-            boxes, score, label = boxes_BT4[image][kept], score_BT[image][kept], label_BT[image][kept]
-            best = suppress(boxes, score, label, self.nms_iou, self.max_detections)
-            found.append(Boxes(boxes[best], score[best], label[best], torch.full_like(best, image)))
-        return Boxes(*(torch.cat(column) for column in zip(*found, strict=True)))
+        return boxes_BT4, score_BT, label_BT, solid_BT & (score_BT >= self.score_threshold)
 
 
 def _tower(channels: int, depth: int) -> nn.Sequential:
