@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 
 from visionkit.config.command import USER_ERROR
@@ -22,6 +23,9 @@ def main() -> None:
     if len(sys.argv) < 2 or sys.argv[1] in {"-h", "--help"}:
         print(_usage())
         return
+    if sys.argv[1] in {"-sc", "--shell-completion"}:
+        _complete()
+        return
     name = sys.argv[1]
     if name not in COMMANDS:
         print(f"error: there is no command {name}; {did_you_mean(name, COMMANDS)}", file=sys.stderr)
@@ -31,10 +35,35 @@ def main() -> None:
     module.cli()
 
 
+def _complete() -> None:
+    """Answer the shell: with the commands while none is there, then with what the command's configs offer.
+
+    `visionkit -sc install=bash` prints what to evaluate in the shell; the shell then asks `visionkit -sc query=bash`,
+    with the line so far in COMP_LINE.
+    """
+    program, _, rest = os.environ.get("COMP_LINE", "").partition(" ")
+    name, behind, arguments = rest.lstrip().partition(" ")
+    if program and not behind:
+        print(" ".join(command for command in COMMANDS if command.startswith(name)))
+        return
+    if program and name not in COMMANDS:
+        return
+    os.environ["COMP_LINE"] = f"{program} {arguments}"  # Hydra knows programs without commands of their own
+    sys.argv[0] = "visionkit"
+    importlib.import_module(f"visionkit.{name or 'train'}").cli()
+
+
 def _usage() -> str:
     lines = [f"  {name:10} {what}" for name, what in COMMANDS.items()]
     return "\n".join(
-        ["usage: visionkit <command> key=value ...", "", *lines, "", "visionkit <command> --help tells more."]
+        [
+            "usage: visionkit <command> key=value ...",
+            "",
+            *lines,
+            "",
+            "visionkit <command> --help tells more; it is the same as python -m visionkit.<command>.",
+            'Completion, in the shell\'s start file: eval "$(visionkit -sc install=bash)", or zsh or fish.',
+        ]
     )
 
 

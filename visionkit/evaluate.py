@@ -6,7 +6,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from visionkit.config.command import run
+from visionkit.config.command import Command, run
 
 
 def main(config: DictConfig, choices: dict[str, Any]) -> float | None:
@@ -18,7 +18,7 @@ def main(config: DictConfig, choices: dict[str, Any]) -> float | None:
 
 def cli() -> None:
     """Run the command with the arguments of the process."""
-    run("evaluate", main, open_nodes=["data"])
+    run(Command("evaluate", main, open_nodes=["data"]))
 
 
 if __name__ == "__main__":

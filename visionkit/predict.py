@@ -6,7 +6,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from visionkit.config.command import run
+from visionkit.config.command import Command, run
 
 
 def main(config: DictConfig, choices: dict[str, Any]) -> None:
@@ -18,7 +18,7 @@ def main(config: DictConfig, choices: dict[str, Any]) -> None:
 
 def cli() -> None:
     """Run the command with the arguments of the process."""
-    run("predict", main)
+    run(Command("predict", main))
 
 
 if __name__ == "__main__":

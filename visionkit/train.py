@@ -6,7 +6,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from visionkit.config.command import run
+from visionkit.config.command import Command, Trial, run
 
 
 def main(config: DictConfig, choices: dict[str, Any]) -> float | None:
@@ -16,9 +16,23 @@ def main(config: DictConfig, choices: dict[str, Any]) -> float | None:
     return launch(config, choices)
 
 
+def constructors(config: DictConfig) -> list[str]:
+    """Return what the classes of a config do not take."""
+    from visionkit.engine import preflight
+
+    return preflight.constructors(config)
+
+
+def sweep(trials: list[Trial]) -> None:
+    """Train each trial of `-m` in turn."""
+    from visionkit.engine.sweep import sweep
+
+    sweep(trials)
+
+
 def cli() -> None:
     """Run the command with the arguments of the process."""
-    run("train", main)
+    run(Command("train", main, constructors=constructors, sweep=sweep))
 
 
 if __name__ == "__main__":

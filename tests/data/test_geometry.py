@@ -8,7 +8,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from visionkit.data.geometry import AREA_BELOW, PAD_VALUE, Fit, image_size
+from visionkit.config.values import image_size
+from visionkit.data.geometry import AREA_BELOW, PAD_VALUE, Fit
 from visionkit.errors import ConfigError
 from visionkit.types import IGNORE_INDEX, Restore
 

@@ -1,9 +1,9 @@
-"""Find what is missing from a composed config or contradicts itself, all at once and without torch."""
+"""Find what is missing from a composed config or contradicts itself: the second layer of errors, without torch."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,31 +12,14 @@ from omegaconf.errors import OmegaConfBaseException
 
 from visionkit.config import values
 from visionkit.errors import ConfigError
-from visionkit.suggest import closest
 
 
 def problems(config: DictConfig) -> list[str]:
-    """Return a line for each problem of a `train` config, with its dotted key."""
-    return missing(config) or list(_broken_interpolations(config)) or list(_contradictions(config))
-
-
-def additions(config: DictConfig, overrides: Iterable[str], choices: Container[str]) -> list[str]:
-    """Return a line for each `+a.b=...` of a command line whose node `a` builds nothing that could take it.
-
-    Additions to nodes with a `_target_` are checked against its constructor; `+group=option` is Hydra's own.
-    """
-    found = []
-    for override in overrides:
-        match = re.match(r"\+([\w.]+)=", override)
-        if match is None or match[1] in choices:
-            continue
-        parent, _, name = match[1].rpartition(".")
-        node = OmegaConf.select(config, parent) if parent else config
-        if not (isinstance(node, DictConfig) and "_target_" in node):
-            close = closest(name, [str(key) for key in node or ()])
-            meant = f"; did you mean {f'{parent}.' if parent else ''}{close}?" if close else ""
-            found.append(f"{override}: there is no setting {match[1]}{meant}")
-    return found
+    """Return a line for each problem of a command's config, with its dotted key."""
+    unset = missing(config)
+    # What refers to a missing value is broken too, but that tells a person nothing.
+    broken = [] if unset else list(_broken_interpolations(config))
+    return [*unset, *broken, *_wrong_values(config), *_contradictions(config)]
 
 
 def missing(config: DictConfig) -> list[str]:
@@ -60,29 +43,110 @@ def _broken_interpolations(config: DictConfig) -> Iterator[str]:
         yield f"{error.full_key}: {str(error).splitlines()[0]}"
 
 
-def _contradictions(config: DictConfig) -> Iterator[str]:
-    if "reader" not in config.data:
-        yield "data.reader: nothing reads the data; choose data=digits, image_folder, mask_folder or voc"
-    root = config.data.get("root")
-    if root is not None and not Path(root).expanduser().is_dir():
-        yield f"data.root={root} is no folder; give the folder that holds your data"
-    for key, check in (("budget", _budget), ("epochs", _epochs)):
+def _wrong_values(config: DictConfig) -> Iterator[str]:
+    for key, check in _CHECKS.items():
+        parent, _, name = key.rpartition(".")
+        node = OmegaConf.select(config, parent) if parent else config
+        if not isinstance(node, DictConfig) or name not in node or OmegaConf.is_missing(node, name):
+            continue
         try:
-            check(config.get(key))
+            value = OmegaConf.to_container(node)[name]  # type: ignore[call-overload, index]
+            if not (isinstance(value, str) and "${" in value):
+                check(key, value)
         except ConfigError as error:
             yield str(error)
-    trainer = config.trainer
-    if str(trainer.get("precision", "")).startswith("16") and trainer.get("accelerator") == "cpu":
+
+
+def _contradictions(config: DictConfig) -> Iterator[str]:
+    data, trainer = config.get("data"), config.get("trainer")
+    if "task" in config and "reader" not in (data or {}):
+        yield "data.reader: nothing reads the data; choose data=digits, image_folder, mask_folder or voc"
+    if trainer and str(trainer.get("precision", "")).startswith("16") and trainer.get("accelerator") == "cpu":
         yield f"trainer.precision={trainer.precision} needs a GPU; on a CPU choose bf16-mixed or 32-true"
     if config.get("epochs") is not None and config.get("budget") is not None:
         yield f"epochs={config.epochs} and budget={config.budget} contradict each other; give one of them"
 
 
-def _budget(budget: Any) -> None:
-    if budget is not None:
-        values.seconds(str(budget))
+def _budget(key: str, value: Any) -> None:
+    if value is not None:
+        values.seconds(str(value))
 
 
-def _epochs(epochs: Any) -> None:
-    if epochs is not None and (not isinstance(epochs, int) or isinstance(epochs, bool) or epochs < 1):
-        raise ConfigError(f"epochs={epochs} is no number of epochs; give a whole number of at least 1")
+def _size(key: str, value: Any) -> None:
+    values.image_size(value)
+
+
+def _root(key: str, value: Any) -> None:
+    if value is not None and not Path(str(value)).expanduser().is_dir():
+        raise ConfigError(f"{key}={value} is no folder; give the folder that holds your data")
+
+
+def _checkpoint(key: str, value: Any) -> None:
+    values.checkpoint_file(str(value))
+
+
+def _source(key: str, value: Any) -> None:
+    values.source_path(str(value))
+
+
+def _switch(key: str, value: Any) -> None:
+    if not isinstance(value, bool):
+        raise ConfigError(f"{key}={value} is neither true nor false; give one of them")
+
+
+def _device(key: str, value: Any) -> None:
+    if not re.fullmatch(r"cpu|cuda(:\d+)?|mps", str(value)):
+        raise ConfigError(f"{key}={value} is no device; choose cpu, cuda or, with several GPUs, cuda:0, cuda:1, ...")
+
+
+def _whole(least: int, *, or_null: bool = False) -> Callable[[str, Any], None]:
+    def check(key: str, value: Any) -> None:
+        if (value is None and or_null) or (isinstance(value, int) and not isinstance(value, bool) and value >= least):
+            return
+        allowed = f"a whole number of at least {least}{' or null' if or_null else ''}"
+        raise ConfigError(f"{key}={value} is out of range; give {allowed}")
+
+    return check
+
+
+def _share(key: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise ConfigError(f"{key}={value} is no probability; give a number from 0 to 1")
+
+
+def _channels(least: float) -> Callable[[str, Any], None]:
+    def check(key: str, value: Any) -> None:
+        if not (isinstance(value, list) and value and all(isinstance(v, int | float) and v > least for v in value)):
+            raise ConfigError(f"{key}={value} must be a list with a number for each channel, above {least:g}")
+
+    return check
+
+
+def _one_of(*allowed: str) -> Callable[[str, Any], None]:
+    def check(key: str, value: Any) -> None:
+        if value not in allowed:
+            raise ConfigError(f"{key}={value} is not known; choose {', '.join(allowed[:-1])} or {allowed[-1]}")
+
+    return check
+
+
+_CHECKS: dict[str, Callable[[str, Any], None]] = {
+    "seed": _whole(0),
+    "epochs": _whole(1, or_null=True),
+    "budget": _budget,
+    "channels_last": _switch,
+    "normalize.mean": _channels(-1e9),
+    "normalize.std": _channels(0),
+    "data.root": _root,
+    "data.size": _size,
+    "data.batch_size": _whole(1),
+    "data.workers": _whole(0, or_null=True),
+    "data.mirror": _share,
+    "data.background": _whole(0, or_null=True),
+    "checkpoint": _checkpoint,
+    "source": _source,
+    "split": _one_of(*values.SPLITS),
+    "device": _device,
+    "format": _one_of("onnx", "torch"),
+}
+"""What each key that engine and data rely on may be; arguments of constructors are judged by the third layer."""

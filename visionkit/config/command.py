@@ -1,4 +1,4 @@
-"""Run a command: compose its config with Hydra, hand it to `main`, and report errors as a person would."""
+"""Run a command: check its arguments, compose its config with Hydra, hand it to `main`, report errors plainly."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -16,13 +16,34 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from visionkit.config.arguments import rewrite
-from visionkit.config.checks import additions
-from visionkit.config.folders import conf_dir
+from visionkit.config import checks, help_page, overrides
+from visionkit.config.arguments import quote_path, rewrite
+from visionkit.config.folders import conf_dir, sweep_dir
 from visionkit.errors import ConfigError, UserError
 
-Main = Callable[[DictConfig, dict[str, Any]], float | None]
-"""Takes the composed config and the chosen option of each group; returns what a sweeper maximises."""
+
+class Trial(NamedTuple):
+    """One training of a sweep, composed and not yet begun."""
+
+    config: DictConfig
+    choices: dict[str, Any]
+    overrides: list[str]
+
+
+class Command(NamedTuple):
+    """What a command does with a composed config."""
+
+    name: str
+    """Of its config and its module."""
+    main: Callable[[DictConfig, dict[str, Any]], Any]
+    """Takes the composed config and the chosen option of each group."""
+    open_nodes: Sequence[str] = ()
+    """Nodes that are filled at run time, below which any key may be given."""
+    constructors: Callable[[DictConfig], list[str]] | None = None
+    """Returns the problems of the third layer: arguments that a class does not take. Imports torch."""
+    sweep: Callable[[list[Trial]], None] | None = None
+    """Runs the trials of `-m`; None where there is nothing to sweep."""
+
 
 STARTED = time.perf_counter()
 """When the process began, its first imports apart: what set-up time counts from."""
@@ -34,28 +55,64 @@ INTERRUPTED = 130
 """The exit code after Ctrl-C, as shells have it."""
 
 
-def run(name: str, main: Main, open_nodes: Sequence[str] = ()) -> None:
-    """Compose `conf/<name>.yaml` with the command line and call `main`; never returns on an error.
+def run(command: Command) -> None:
+    """Run a command with the arguments of the process; never returns on an error.
 
     An error that the user can put right is printed without a traceback and ends with exit code 2; a bug of ours
     keeps its traceback.
     """
-    sys.argv[1:] = rewrite(sys.argv[1:], open_nodes)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come to us instead of being printed by Hydra
     yield_cores()
+    trials: list[Trial] = []
 
-    def job(config: DictConfig) -> float | None:
+    def job(config: DictConfig) -> Any:
         hydra_config = HydraConfig.get()
         choices = dict(hydra_config.runtime.choices)
-        if hydra_config.mode == RunMode.MULTIRUN and config.get("run_dir") is None:
-            config.run_dir = f"{hydra_config.sweep.dir}/{hydra_config.sweep.subdir}"
-        with _errors_for_people():  # here as well, or Hydra writes a line of its own
-            if found := additions(config, hydra_config.overrides.task, choices):
-                raise ConfigError("\n".join(found))
-            return main(config, choices)
+        if hydra_config.mode == RunMode.MULTIRUN:
+            config.run_dir = f"{hydra_config.sweep.dir}/{hydra_config.job.num}"
+            trials.append(Trial(config, choices, list(hydra_config.overrides.task)))
+            return None
+        with errors_for_people():  # here as well, or Hydra writes a line of its own
+            return command.main(config, choices)
 
-    with _errors_for_people():
-        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=name)(job)()
+    with errors_for_people():
+        if not _prepare(command):
+            return
+        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=command.name)(job)()
+        if trials and command.sweep is not None:
+            command.sweep(trials)
+
+
+def _prepare(command: Command) -> bool:
+    """Check the process's arguments and rewrite them for Hydra; return whether there is anything left to do."""
+    typed = sys.argv[1:]
+    arguments = overrides.parse(rewrite(typed, command.open_nodes), typed)
+    flags = arguments.flags
+    if flags.help:
+        print(help_page.page(command.name, overrides.config_dirs(flags)))
+        return False
+    sys.argv[1:] = arguments.words
+    if flags.shell_completion or flags.hydra_help:
+        return True
+    checked = overrides.check(command.name, arguments)
+    if flags.cfg is not None or flags.info is not None:
+        _refuse(checked.problems)
+        return True
+    found = [*checked.problems, *checks.problems(checked.config)]
+    if found and checked.added and command.constructors is not None:  # else torch need not be imported to refuse
+        found += command.constructors(checked.config)
+    _refuse(found)
+    if flags.multirun:
+        if command.sweep is None:
+            raise ConfigError(f"-m sweeps over trainings; visionkit.{command.name} runs once")
+        folder = sweep_dir(checked.config.run_dir, checked.task, arguments.overrides)
+        sys.argv += [f"hydra.sweep.dir={quote_path(str(folder))}"]
+    return True
+
+
+def _refuse(problems: Sequence[str]) -> None:
+    if problems:
+        raise ConfigError("\n".join(dict.fromkeys(problems)))
 
 
 def yield_cores() -> None:
@@ -69,18 +126,20 @@ def yield_cores() -> None:
 
 
 @contextmanager
-def _errors_for_people() -> Iterator[None]:
+def errors_for_people() -> Iterator[None]:
+    """Print an error that the user can put right and end the process with its exit code."""
     try:
         yield
     except (UserError, HydraException, OmegaConfBaseException) as error:
-        print(_message(error), file=sys.stderr)
+        print(message(error), file=sys.stderr)
         sys.exit(USER_ERROR)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)
 
 
-def _message(error: Exception) -> str:
+def message(error: Exception) -> str:
+    """Return an error as lines for a person."""
     # A loader's worker sends its traceback as the message; what it says is behind the last mention of the type.
     text = str(error).split(f"{type(error).__module__}.{type(error).__qualname__}: ")[-1]
     lines = [f"error: {line}" for line in text.strip().splitlines() if line.strip()]

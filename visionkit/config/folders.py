@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from visionkit.errors import ConfigError
@@ -16,6 +18,12 @@ def conf_dir() -> Path:
         if (folder / "train.yaml").is_file():
             return folder
     raise ConfigError(f"no configs found in {PACKAGE / 'conf'} or {PACKAGE.parent / 'conf'}; install visionkit again")
+
+
+def options(folders: Sequence[Path], group: str) -> dict[str, Path]:
+    """Return the files of a group's options by name; names with an underscore in front are not for choosing."""
+    found = {path.stem: path for folder in folders for path in sorted((folder / group).glob("*.yaml"))}
+    return {option: path for option, path in sorted(found.items()) if not option.startswith("_")}
 
 
 def make_run_dir(run_dir: str | None, name: str) -> Path:
@@ -42,6 +50,25 @@ def make_run_dir(run_dir: str | None, name: str) -> Path:
             number += 1
         else:
             return folder
+
+
+def sweep_dir(run_dir: str | None, task: str, overrides: Sequence[str]) -> Path:
+    """Return the folder of a sweep's trials: the user's own choice, else one named after the task and the space.
+
+    The name is `runs/sweeps/<task>_<hash of the overrides>`, with a number behind it where it is taken. Raises
+    ConfigError when the chosen folder holds a run or a sweep already.
+    """
+    if run_dir is not None:
+        chosen = Path(run_dir).expanduser().absolute()
+        if any((chosen / name).exists() for name in ("config.yaml", "trials.csv")):
+            raise ConfigError(f"run_dir={run_dir} already holds a run or a sweep; choose another folder or remove it")
+        return chosen
+    space = hashlib.sha256("\n".join(sorted(overrides)).encode()).hexdigest()[:8]
+    stem = Path("runs", "sweeps", f"{task}_{space}").absolute()
+    number = 1
+    while (folder := stem if number == 1 else stem.with_name(f"{stem.name}_{number}")).exists():
+        number += 1
+    return folder
 
 
 def _mkdir(folder: Path, *, exist_ok: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,16 @@ from visionkit.errors import ConfigError
 FILE = "config.yaml"
 
 
-def freeze(config: DictConfig, run_dir: Path) -> None:
+def freeze(config: DictConfig, run_dir: Path, command: str | None = None) -> None:
     """Write `run_dir/config.yaml`: all that a process needs to start or to repeat the run.
 
-    Interpolations stay, so that a value still has one home; the command and the commit are recorded under
-    `provenance`.
+    Interpolations stay, so that a value still has one home; the command (by default the process's own) and the
+    commit are recorded under `provenance`.
     """
     plain = OmegaConf.to_container(config, resolve=False)
     assert isinstance(plain, dict)
     plain["run_dir"] = None  # the folder may be moved; it is where the file lies
-    plain["provenance"] = {"command": command_line(), "commit": commit()}
+    plain["provenance"] = {"command": command or command_line(), "commit": commit()}
     (run_dir / FILE).write_text(OmegaConf.to_yaml(OmegaConf.create(plain)), encoding="utf-8")
 
 
@@ -43,9 +44,10 @@ def plain(node: Any) -> Any:
     return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
 
 
-def command_line() -> str:
-    """Return the command that a person could type again."""
-    arguments = [f'"{a}"' if any(c in a for c in " ()'&;,#") else a for a in sys.argv[1:]]
+def command_line(overrides: Sequence[str] | None = None) -> str:
+    """Return the command that a person could type again, with the process's own arguments or with others."""
+    given = sys.argv[1:] if overrides is None else overrides
+    arguments = [f'"{a}"' if any(c in a for c in " ()'&;,#") else a for a in given]
     module = Path(sys.argv[0]).stem
     return " ".join(["python", "-m", f"visionkit.{module}", *arguments])
 

@@ -7,9 +7,9 @@ from typing import Final
 
 import numpy as np
 
-from visionkit.data.geometry import image_size
+from visionkit.config.values import SPLITS, image_size
 from visionkit.data.glyphs import glyphs_of
-from visionkit.data.reader import SPLITS, Reader
+from visionkit.data.reader import Reader
 from visionkit.data.records import Records
 from visionkit.data.scenes import Scene, compose
 from visionkit.data.strings import Strings

@@ -6,7 +6,6 @@ resizing maps edge to edge. Images, masks, boxes and scores therefore stay align
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -14,7 +13,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from visionkit.errors import ConfigError
 from visionkit.types import IGNORE_INDEX, Image
 
 if TYPE_CHECKING:
@@ -25,14 +23,6 @@ PAD_VALUE: Final = 114
 
 AREA_BELOW: Final = 0.5
 """Linear interpolation reads 2 x 2 source pixels: down to a half it skips none. Below, areas are averaged instead."""
-
-
-def image_size(size: int | Sequence[int]) -> tuple[int, int]:
-    """Return (height, width) of a setting: one number or [height, width]. Raises ConfigError for anything else."""
-    sides = (size, size) if isinstance(size, int) else tuple(size)
-    if len(sides) != 2 or any(not isinstance(side, int) or side < 1 for side in sides):
-        raise ConfigError(f"size={size} is no image size; give one number of pixels or [height, width]")
-    return sides[0], sides[1]
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from visionkit.config.values import SPLITS
 from visionkit.data import listing
 from visionkit.data.files import ImageFiles, MaskFiles, decode_index
-from visionkit.data.reader import SPLITS, Reader
+from visionkit.data.reader import Reader
 from visionkit.data.records import Records
 from visionkit.data.strings import Strings
 from visionkit.errors import ConfigError, DataError

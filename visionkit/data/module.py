@@ -9,9 +9,10 @@ import numpy as np
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
+from visionkit.config.values import image_size
 from visionkit.data.augment import Augment
 from visionkit.data.dataset import Samples
-from visionkit.data.geometry import Fit, image_size
+from visionkit.data.geometry import Fit
 from visionkit.data.loader import ResumableLoader, plain_loader
 from visionkit.data.reader import Reader
 from visionkit.data.records import Records

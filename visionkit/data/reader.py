@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Final
 
 from visionkit.data.records import Records
-
-SPLITS: Final = ("train", "val", "test")
-"""The splits that a run knows; a data set may lack any of them."""
 
 
 class Reader(ABC):
@@ -16,7 +12,7 @@ class Reader(ABC):
 
     @abstractmethod
     def splits(self) -> tuple[str, ...]:
-        """Return those of `SPLITS` that the data set has, in that order. Raises DataError when there are none."""
+        """Return those of train, val and test that the data set has, in that order. Raises DataError without any."""
 
     @abstractmethod
     def read(self, split: str) -> Records:

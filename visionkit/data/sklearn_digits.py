@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
-from visionkit.data.reader import SPLITS, Reader
+from visionkit.config.values import SPLITS
+from visionkit.data.reader import Reader
 from visionkit.data.records import Records
 from visionkit.data.strings import Strings
 from visionkit.errors import ConfigError, DataError

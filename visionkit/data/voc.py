@@ -12,9 +12,10 @@ import defusedxml.ElementTree
 import numpy as np
 from defusedxml.common import DefusedXmlException
 
+from visionkit.config.values import SPLITS
 from visionkit.data import listing
 from visionkit.data.files import ImageFiles
-from visionkit.data.reader import SPLITS, Reader
+from visionkit.data.reader import Reader
 from visionkit.data.records import Records
 from visionkit.data.strings import Strings
 from visionkit.errors import DataError

@@ -13,7 +13,7 @@ from hydra.errors import HydraException
 from hydra.utils import get_class, instantiate
 from omegaconf import OmegaConf
 
-from visionkit.config.folders import conf_dir
+from visionkit.config.folders import conf_dir, options
 from visionkit.engine import weights
 from visionkit.errors import ConfigError
 from visionkit.models.contracts import Head
@@ -99,19 +99,20 @@ def check_heads(network: Node, tasks: Mapping[str, Task]) -> None:
         kind = head.kind
         if kind != task.kind:
             fitting = " or ".join(f"head={option}" for option in heads_of(task.kind))
+            option = next((f"head={option}" for option, known in _heads().items() if known is head), head.__name__)
             raise ConfigError(
-                f"the head makes {_NOUNS[kind]} but task={name} needs {_NOUNS[task.kind]}; choose {fitting}"
+                f"{option} makes {_NOUNS[kind]} but task={name} needs {_NOUNS[task.kind]}; choose {fitting}"
             )
 
 
 def heads_of(kind: str) -> list[str]:
     """Return the options of the `head` group that learn from labels of a kind."""
-    options = {}
-    for path in sorted((conf_dir() / "head").glob("*.yaml")):
-        node = OmegaConf.to_container(OmegaConf.load(path))
-        if isinstance(node, dict) and "_target_" in node:
-            options[path.stem] = get_class(node["_target_"])
-    return [option for option, head in options.items() if issubclass(head, Head) and head.kind == kind]
+    return [option for option, head in _heads().items() if issubclass(head, Head) and head.kind == kind]
+
+
+def _heads() -> dict[str, type]:
+    nodes = {path.stem: OmegaConf.to_container(OmegaConf.load(path)) for path in options([conf_dir()], "head").values()}
+    return {name: get_class(node["_target_"]) for name, node in nodes.items() if isinstance(node, dict)}
 
 
 def class_names_of(tasks: Mapping[str, Task], classes: Classes) -> dict[str, tuple[str, ...]]:

@@ -12,7 +12,7 @@ import torch
 from hydra.errors import HydraException
 from hydra.utils import get_class
 
-from visionkit.data.geometry import image_size
+from visionkit.config.values import image_size
 from visionkit.engine import build
 from visionkit.errors import ConfigError, UserError
 from visionkit.losses.contracts import Loss

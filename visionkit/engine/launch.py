@@ -1,19 +1,19 @@
-"""Start a training: freeze the composed config, then run it here or in several processes."""
+"""Start a training: freeze the checked config, then run it here or in processes of its own."""
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from visionkit.config import checks
 from visionkit.config.folders import make_run_dir
 from visionkit.config.frozen import FILE, freeze, plain
-from visionkit.engine import build, signatures, weights
+from visionkit.engine.preflight import check
 from visionkit.errors import ConfigError, UserError
 
 
@@ -24,20 +24,19 @@ def launch(config: DictConfig, choices: dict[str, Any]) -> float | None:
     """
     config.name = choices["task"]
     check(config)
-    whole = plain(config)
-    build.check_heads(build.network_node(whole), build.build_tasks({config.name: whole["task"]}))
-    processes = num_processes(whole["trainer"])
+    processes = num_processes(plain(config.trainer))
     run_dir = make_run_dir(config.run_dir, config.name)
     freeze(config, run_dir)
     if processes == 1:
-        from visionkit.engine.fit import fit
+        from visionkit.engine.worker import work
 
         try:
-            return fit(run_dir)
+            return work(run_dir)
         except UserError:
             discard(run_dir)
             raise
-    run_processes(run_dir, processes)
+    if code := run_worker(run_dir, processes):
+        raise SystemExit(code)
     return None
 
 
@@ -48,14 +47,6 @@ def discard(run_dir: Path) -> None:
         for path in made:
             path.unlink(missing_ok=True)
         run_dir.rmdir()
-
-
-def check(config: DictConfig) -> None:
-    """Raise one ConfigError that lists all that is missing, contradictory or unknown, before anything costly."""
-    whole = OmegaConf.to_container(config, resolve=False)  # what is missing or broken is found by the first check
-    found = [*checks.problems(config), *signatures.problems(whole), *weights.problems(cast(dict[str, Any], whole))]
-    if found:
-        raise ConfigError("\n".join(found))
 
 
 def num_processes(trainer: dict[str, Any]) -> int:
@@ -71,16 +62,18 @@ def num_processes(trainer: dict[str, Any]) -> int:
     return devices
 
 
-def run_processes(run_dir: Path, processes: int) -> None:
-    """Run the workers of one machine to their end. Raises SystemExit with their exit code when they fail."""
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+def run_worker(run_dir: Path, processes: int) -> int:
+    """Train from a frozen file in processes of their own on this machine; return their exit code."""
+    torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // processes))}
+    # Ctrl-C reaches the processes too; they end by themselves, and this one waits for what they save.
+    before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
         done = subprocess.run(
-            [*torchrun, "-m", "visionkit.engine.worker", str(run_dir)],
-            env={"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // processes)), **os.environ},
+            [sys.executable, *(torchrun if processes > 1 else []), "-m", "visionkit.engine.worker", str(run_dir)],
+            env={**(threads if processes > 1 else {}), **os.environ},
             check=False,
         )
-    except KeyboardInterrupt:
-        raise SystemExit(130) from None
-    if done.returncode:
-        raise SystemExit(done.returncode)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return done.returncode

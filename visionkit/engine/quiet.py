@@ -19,12 +19,17 @@ _EXPECTED = (
 )
 
 
-def start_log(run_dir: Path | None, *, screen: bool = True) -> logging.Logger:
-    """Return visionkit's logger, writing to `run_dir/train.log` and, on rank 0, to the screen."""
+def quieten() -> None:
+    """Silence what libraries say that a person cannot use."""
     for message in _EXPECTED:
         warnings.filterwarnings("ignore", message=message)
     for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def start_log(run_dir: Path | None, *, screen: bool = True) -> logging.Logger:
+    """Return visionkit's logger, writing to `run_dir/train.log` and, on rank 0, to the screen."""
+    quieten()
     log = logging.getLogger("visionkit")
     log.setLevel(logging.INFO)
     log.propagate = False

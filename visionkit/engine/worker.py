@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
+
+BUG = 1
+"""The exit code of a failure that is not the user's."""
+
+
+def work(run_dir: Path) -> float | None:
+    """Train a run and return the monitor's value; a bug of ours ends the process with its traceback in the log too."""
+    from visionkit.engine.fit import fit
+    from visionkit.errors import UserError
+
+    try:
+        return fit(run_dir)
+    except UserError:
+        raise
+    except Exception:
+        log = logging.getLogger("visionkit")
+        if not log.handlers:  # before the log began, or another rank, which keeps none
+            raise
+        log.exception("This is not your mistake but a failure of the program. The log is %s", run_dir / "train.log")
+        sys.exit(BUG)
 
 
 def main() -> None:
     """Train the run whose folder is the only argument."""
-    from visionkit.config.command import USER_ERROR, yield_cores
-    from visionkit.errors import UserError
+    from visionkit.config.command import errors_for_people, yield_cores
 
     yield_cores()
-    from visionkit.engine.fit import fit
-
     if len(sys.argv) != 2:
         sys.exit("usage: python -m visionkit.engine.worker <run_dir>")
-    try:
-        fit(Path(sys.argv[1]).absolute())
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(USER_ERROR)
+    with errors_for_people():
+        work(Path(sys.argv[1]).absolute())
 
 
 if __name__ == "__main__":
