@@ -1,0 +1,43 @@
+"""Describe an exported model as plain data, which travels in the file: all that a program needs to use it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from visionkit.data.geometry import AREA_BELOW, PAD_VALUE
+from visionkit.engine.checkpoint import Model, versions
+from visionkit.engine.exporter.graph import INPUT, Deployable
+
+KEY = "visionkit"
+"""The entry of an ONNX file's metadata that holds the description as JSON."""
+
+_OF_DETECTION = ("score_threshold", "nms_iou", "max_candidates", "max_detections")
+
+
+def describe(model: Model, graph: Deployable) -> dict[str, Any]:
+    """Return the description of a model."""
+    height, width = model.manifest["size"]
+    head = model.manifest["network"]["heads"][graph.name]
+    thresholds = {key: head[key] for key in _OF_DETECTION if key in head}
+    task = {key: value for key, value in model.manifest["tasks"][graph.name].items() if key != "_target_"}
+    return {
+        "task": graph.name,
+        "class_names": list(model.class_names[graph.name]),
+        "input": {"name": INPUT, "dtype": "uint8", "shape": ["batch", 3, height, width], "channels": "RGB"},
+        "output": {
+            "name": graph.output.name,
+            "dtype": "float32",
+            "shape": ["batch", *graph.output.shape],
+            "axes": ["batch", *graph.output.axes],
+        },
+        "geometry": {
+            "resize": "by min(height / image height, width / image width), sides rounded, at least 1",
+            "interpolation": f"linear, edges to edges; averages of areas below {AREA_BELOW} of the size",
+            "corner": "(height - resized height) // 2, (width - resized width) // 2",
+            "fill": [PAD_VALUE] * 3,
+        },
+        "normalisation": "in the graph",
+        "thresholds": thresholds,  # already applied in the graph
+        "settings": task,  # of the task: what visionkit itself does with the output
+        "versions": versions(),
+    }

@@ -1,0 +1,125 @@
+"""Export a checkpoint's model: write the file, prove it, and only then give it its name."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from omegaconf import DictConfig
+from rich.console import Console
+from torch import Tensor
+
+from visionkit.config.checks import missing
+from visionkit.engine.checkpoint import load_model
+from visionkit.engine.exporter.agreement import PIXELS, PROBABILITY, Agreement
+from visionkit.engine.exporter.description import describe
+from visionkit.engine.exporter.formats import Format
+from visionkit.engine.exporter.graph import Deployable
+from visionkit.engine.exporter.onnx_format import OnnxFormat
+from visionkit.engine.exporter.proof import BATCHES, prove, validation_images
+from visionkit.engine.exporter.torch_format import TorchFormat
+from visionkit.errors import ConfigError, UserError
+from visionkit.suggest import did_you_mean
+
+FORMATS: dict[str, Format] = {"onnx": OnnxFormat(), "torch": TorchFormat()}
+"""What `format` may be."""
+
+
+def export(config: DictConfig) -> Path:
+    """Export as the command's config says, print what was written and how to run it; return the file's path.
+
+    Raises UserError, and leaves no file, when the file does not give what the checkpoint gives.
+    """
+    if problems := missing(config):
+        raise ConfigError("\n".join(problems))
+    if config.format not in FORMATS:
+        raise ConfigError(f"format={config.format} cannot be written; {did_you_mean(str(config.format), FORMATS)}")
+    form = FORMATS[config.format]
+    form.require()
+    checkpoint = Path(config.checkpoint).expanduser()
+    model = load_model(checkpoint, config.trusted)
+    path = target(config.out, checkpoint, config.format)
+    graph = Deployable(model)
+    images, different = validation_images(model, config.get("data"), config.trusted, checkpoint)
+    description = describe(model, graph)
+    agreement = write_proved(graph, images, description, path, form)
+    show(path, description, figures(agreement, graph), different, form)
+    return path
+
+
+def target(out: str | None, checkpoint: Path, name: str) -> Path:
+    """Return the file to write. Raises ConfigError when it exists, or its name or place cannot be used."""
+    suffix = FORMATS[name].suffix
+    path = (checkpoint.with_suffix(suffix) if out is None else Path(out).expanduser()).absolute()
+    if path.is_dir():
+        raise ConfigError(f"out={out} is a folder; give a file: out={shlex.quote(f'{out}/{checkpoint.stem}{suffix}')}")
+    if path.suffix != suffix:
+        raise ConfigError(
+            f"out={out}: format={name} writes {suffix} files; type out={shlex.quote(str(out))}{suffix}"
+            if not path.suffix
+            else f"out={out}: format={name} writes {suffix} files; "
+            f"type out={shlex.quote(str(Path(str(out)).with_suffix(suffix)))}"
+        )
+    if path.exists():
+        raise ConfigError(f"{path} exists already; remove it, or give another file with out=...{suffix}")
+    return path
+
+
+def write_proved(graph: Deployable, images: Tensor, description: dict[str, Any], path: Path, form: Format) -> Agreement:
+    """Write a file under another name, compare it with the checkpoint on images, and rename it when they agree."""
+    made = [folder for folder in path.parents if not folder.exists()]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"cannot create the folder {path.parent}: {error.strerror}; choose another out=") from None
+    if not os.access(path.parent, os.W_OK):
+        raise ConfigError(f"the folder {path.parent} cannot be written to; choose another out=")
+    try:
+        # In a folder of its own beside the target: the file has its name from the start, but not its place.
+        with TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-") as folder:
+            unproved = Path(folder, path.name)
+            form.write(graph, description, unproved)
+            agreement = prove(graph, form.open(unproved), images)
+            if not agreement.holds:
+                raise UserError(
+                    "the exported file does not give what the checkpoint gives, and was removed: "
+                    + figures(agreement, graph)
+                )
+            unproved.rename(path)
+    except BaseException:
+        for empty in made:
+            empty.rmdir()
+        raise
+    return agreement
+
+
+def figures(agreement: Agreement, graph: Deployable) -> str:
+    """Return what a comparison found as one line."""
+    probability = f"{agreement.probability:.1e} at most ({PROBABILITY:.0e} allowed)"
+    if graph.head.kind == "boxes":
+        return (
+            f"{agreement.compared} boxes, whose sides differ by {agreement.pixels:.1e} pixels at most ({PIXELS} "
+            f"allowed) and scores by {probability}; {agreement.ties} hang on rounding, {agreement.unmatched} "
+            "without a counterpart"
+        )
+    places = agreement.compared // graph.output.shape[0]
+    noun = "pixels" if graph.head.kind == "mask" else "images"
+    same = f"{places - agreement.other_class} of {places} {noun} have the same likeliest class"
+    return f"probabilities differ by {probability}; {same}"
+
+
+def show(path: Path, description: dict[str, Any], found: str, different: int, form: Format) -> None:
+    """Print the file, what goes in and comes out, how it was proved, and how to run it."""
+    console = Console(soft_wrap=True, highlight=False)
+    short = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    batches = ", ".join(str(size) for size in BATCHES)
+    lines = [f"written   {short} ({path.stat().st_size / 1e6:.1f} MB)"]
+    for what in ("input", "output"):
+        one = description[what]
+        lines.append(f"{what:9} {one['name']}: {one['dtype']} ({', '.join(str(side) for side in one['shape'])})")
+    lines += [f"proved    on {different} validation images, in batches of {batches}: {found}", "", "run it:"]
+    for line in (*lines, *(f"  {line}" for line in form.usage(short, description))):
+        console.print(line, markup=False)
