@@ -1,4 +1,4 @@
-"""Published weights are asked for, found, folded into the normalisation and reported; nothing here opens a connection."""
+"""Published weights are asked for, found, folded into the normalisation and reported; no connection is opened."""
 
 from __future__ import annotations
 
@@ -225,7 +225,7 @@ def test_the_other_processes_wait_for_the_first_ones_download(cache: Path, monke
         (["init.backbone=coco"], "init.backbone=coco is unknown; it takes imagenet (torchvision's ImageNet weights)"),
         (
             ["init.backbone=imagenet"],
-            "there are no such weights for this backbone (ConvNet); choose backbone=googlenet",
+            "no such weights for this backbone (ConvNet); choose backbone=googlenet",
         ),
         (["init=imagenet"], "init=imagenet is no weights' place; give init.backbone=imagenet"),
     ],

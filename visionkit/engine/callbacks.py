@@ -78,6 +78,36 @@ class EpochLog(L.Callback):
         )  # fmt: skip
 
 
+class History(L.Callback):
+    """Keeps the curves that the closing hints look at, whatever the loggers write."""
+
+    def __init__(self, monitor: str) -> None:
+        self._monitor = monitor
+        self.scores: list[float] = []
+        """The monitor of each validation."""
+        self.losses: list[float] = []
+        """The mean training loss of each epoch."""
+        self.first_loss: float | None = None
+        """The first batch's loss, that of the weights before any step."""
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        """Note the first loss."""
+        if self.first_loss is None:
+            self.first_loss = float(outputs["loss"]) * trainer.accumulate_grad_batches
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Note the score, unless it is of an evaluation behind the training."""
+        if trainer.state.fn == "fit" and self._monitor in trainer.callback_metrics:
+            self.scores.append(float(trainer.callback_metrics[self._monitor]))
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Note the loss."""
+        if "train/loss" in trainer.callback_metrics:
+            self.losses.append(float(trainer.callback_metrics["train/loss"]))
+
+
 class Throughput(L.Callback):
     """Counts images and the seconds spent on training steps, loading included, validation left out."""
 

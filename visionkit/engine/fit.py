@@ -14,7 +14,7 @@ import torch
 from visionkit.config.command import INTERRUPTED, STARTED
 from visionkit.config.frozen import thaw
 from visionkit.data.loader import plain_loader
-from visionkit.engine import baseline, checkpoint, pictures, results
+from visionkit.engine import baseline, checkpoint, facts, hints, pictures, results
 from visionkit.engine.quiet import start_log
 from visionkit.engine.setup import DEFAULT_BUDGET, Setup, budget_seconds, set_up
 from visionkit.errors import UserError
@@ -50,7 +50,8 @@ def fit(run_dir: Path) -> float | None:
     ended = time.perf_counter()
     seconds = {"setup": began - STARTED, "training": trained - began, "evaluation": ended - trained}
     if rank == 0:
-        result = results.collect(setup, run_dir, metrics, trivial, seconds)
+        advice = hints.hints(facts.gather(setup, metrics, trivial))
+        result = results.collect(setup, run_dir, metrics, trivial, seconds, advice)
         results.write(result, run_dir)
         results.show(result, setup, run_dir)
     if setup.interrupt.pressed and setup.trainer.world_size == 1:

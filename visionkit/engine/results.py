@@ -21,6 +21,7 @@ def collect(
     metrics: dict[str, float],
     trivial: dict[str, float],
     seconds: dict[str, float],
+    hints: list[str],
 ) -> dict[str, Any]:
     """Return what `result.json` holds: plain data."""
     config = setup.config
@@ -34,6 +35,7 @@ def collect(
         "steps": setup.trainer.global_step,
         "interrupted": setup.interrupt.pressed,
         "images_per_second": round(setup.throughput.images_per_second, 1),
+        "hints": hints,
         "parameters": sum(p.numel() for p in setup.module.network.parameters()),
         "checkpoint": str(Path(setup.best.best_model_path).relative_to(run_dir)),
         "command": config["provenance"]["command"],
@@ -60,7 +62,7 @@ def metrics_table(metrics: dict[str, float], trivial: dict[str, float]) -> Table
 
 
 def show(result: dict[str, Any], setup: Setup, run_dir: Path) -> None:
-    """Print the metrics, where things are, and what to type next."""
+    """Print the metrics, where things are, what may better them, and what to type next."""
     console = Console(soft_wrap=True, highlight=False)
     console.print()
     console.print(metrics_table(result["metrics"], result["trivial"]))
@@ -80,6 +82,10 @@ def show(result: dict[str, Any], setup: Setup, run_dir: Path) -> None:
         "curves": f"{folder}/metrics.csv",
     }.items():
         console.print(f"{what:9} {where}", markup=False)
+    if result["hints"]:
+        console.print("\nhints:", style="bold")
+    for hint in result["hints"]:
+        console.print(f"- {hint}", markup=False)
     source = _an_image(setup)
     console.print("\nnext:", style="bold")
     split = "test" if "test" in setup.data.records else "val"

@@ -15,7 +15,7 @@ from visionkit.config.frozen import plain
 from visionkit.config.values import seconds
 from visionkit.data.module import DataModule
 from visionkit.engine import build, weights
-from visionkit.engine.callbacks import EpochLog, Interrupt, ProgressBar, Throughput, checkpoints
+from visionkit.engine.callbacks import EpochLog, History, Interrupt, ProgressBar, Throughput, checkpoints
 from visionkit.engine.checkpoint import manifest
 from visionkit.engine.module import VisionModule
 from visionkit.engine.schedule import Clock
@@ -37,6 +37,7 @@ class Setup(NamedTuple):
     best: ModelCheckpoint
     throughput: Throughput
     interrupt: Interrupt
+    history: History
 
 
 def set_up(frozen: DictConfig, run_dir: Path, *, progress_bar: bool) -> Setup:
@@ -71,12 +72,12 @@ def set_up(frozen: DictConfig, run_dir: Path, *, progress_bar: bool) -> Setup:
     )
     monitor = f"val/{next(iter(tasks.values())).monitor}"
     best, last = checkpoints(str(run_dir / "checkpoints"), monitor)
-    throughput, interrupt = Throughput(), Interrupt()
+    throughput, interrupt, history = Throughput(), Interrupt(), History(monitor)
     bar = [ProgressBar(monitor)] if progress_bar else []
     more = [build.build(node) for node in config["callbacks"].values()]
     trainer = build_trainer(
         {**limits(config), **config["trainer"]},
-        callbacks=[clock, throughput, interrupt, EpochLog(monitor), *bar, *more, best, last],
+        callbacks=[clock, throughput, interrupt, history, EpochLog(monitor), *bar, *more, best, last],
         logger=[build.build(node, save_dir=str(run_dir)) for node in config["logger"].values()],
         default_root_dir=str(run_dir),
         enable_progress_bar=progress_bar,
@@ -84,7 +85,7 @@ def set_up(frozen: DictConfig, run_dir: Path, *, progress_bar: bool) -> Setup:
         use_distributed_sampler=False,
         num_sanity_val_steps=0,
     )
-    return Setup(config, data, tasks, module, trainer, best, throughput, interrupt)
+    return Setup(config, data, tasks, module, trainer, best, throughput, interrupt, history)
 
 
 def build_trainer(node: dict[str, Any], **run_time: Any) -> L.Trainer:

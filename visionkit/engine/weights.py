@@ -31,7 +31,8 @@ SOURCES = {"imagenet": "torchvision's ImageNet weights"}
 LONGEST_WAIT = 3600.0
 """Seconds that the other processes of a machine wait for the first one's download."""
 
-_TARGET = "visionkit.models.backbones.torchvision.Torchvision"
+TORCHVISION = "visionkit.models.backbones.torchvision.Torchvision"
+"""The class whose nodes have published weights; by name, as importing it takes seconds."""
 
 log = logging.getLogger("visionkit")
 
@@ -57,7 +58,7 @@ def problems(config: Mapping[str, Any]) -> Iterator[str]:
 
 def published(backbone: Mapping[str, Any]) -> WeightsEnum | None:
     """Return the ImageNet weights of a backbone's node, or None when it has none. Opens no file and no connection."""
-    if backbone.get("_target_") != _TARGET:
+    if backbone.get("_target_") != TORCHVISION:
         return None
     from visionkit.models.backbones.torchvision import published_weights
 
