@@ -9,6 +9,7 @@ no hint but one: a class that the data does not show.
 from __future__ import annotations
 
 import math
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from statistics import linear_regression, mean
@@ -21,6 +22,9 @@ STRICT = ("mAP", "mAP_75", "mAR_100")
 
 SMALL = 1000
 """Training images below which random weights seldom do, whatever the result."""
+
+FEW_EPOCHS, ENOUGH_STEPS = 3, 200
+"""Epochs with which, and steps below which, no network is trained to its end."""
 
 FEW_STEPS = 20
 """Steps below which a loss says nothing about the learning rate."""
@@ -36,9 +40,10 @@ def hints(facts: Facts) -> list[str]:
     """
     if facts.limited:
         return []
-    fast = too_high_rate(facts)  # a run that diverged learns nothing from going on
-    found = [nothing_learned(facts), fast, None if fast else too_short(facts), no_weights(facts), small_boxes(facts)]
-    return [hint for hint in [*found, unseen_classes(facts)] if hint is not None]
+    found = [too_high_rate(facts)]
+    if found == [None]:  # a run that was thrown off says nothing of what else would help
+        found = [too_short(facts), nothing_learned(facts), no_weights(facts)]
+    return [hint for hint in [*found, small_boxes(facts), unseen_classes(facts)] if hint is not None]
 
 
 def skill(facts: Facts) -> float:
@@ -66,14 +71,14 @@ def too_high_rate(facts: Facts) -> str | None:
     """Speak when the training loss is not a number, or a poor run was thrown off and did not recover.
 
     Its losses are compared with the first batch's, that of random weights. It was thrown off when an epoch's mean lay
-    a tenth above that, and did not recover when the last epoch's is more than four fifths of it; or when the last
-    epoch's alone lies above it. Fewer than `FEW_STEPS` steps say nothing.
+    5 % above that, and did not recover when the last epoch's is more than 90 % of it; or when the last epoch's alone
+    lies above it. Fewer than `FEW_STEPS` steps say nothing.
     """
     if facts.lr is None or not facts.losses:
         return None
     last, start = facts.losses[-1], facts.first_loss
     broken = not all(math.isfinite(loss) for loss in facts.losses)
-    thrown = last > start or (max(facts.losses) > 1.1 * start and last > 0.8 * start)
+    thrown = last > start or (max(facts.losses) > 1.05 * start and last > 0.9 * start)
     if not (broken or (thrown and poor(facts) and facts.steps >= FEW_STEPS)):
         return None
     seen = f"was {start:.2f} at the start, then up to {max(facts.losses):.2f}, and {last:.2f} at the end"
@@ -85,7 +90,7 @@ def too_high_rate(facts: Facts) -> str | None:
 
 
 def too_short(facts: Facts) -> str | None:
-    """Speak when the monitor of a poor run was still rising, or there were three epochs at most.
+    """Speak when the monitor of a poor run was still rising, or it had `FEW_EPOCHS` or less than `ENOUGH_STEPS`.
 
     It was rising when the straight line through the second half of the scores, four of them at least, climbs by 3 % of
     the way from the worst score to 1, and by twice the standard error of that climb (least squares).
@@ -93,15 +98,15 @@ def too_short(facts: Facts) -> str | None:
     if facts.interrupted or not poor(facts):
         return None
     scores = [score for score in facts.scores if math.isfinite(score)]
-    if len(scores) <= 3:
-        seen = f"the network saw the images {'once' if len(scores) == 1 else f'{len(scores)} times'} only"
+    if len(scores) <= FEW_EPOCHS or facts.steps < ENOUGH_STEPS:
+        seen = f"{facts.steps} steps in {len(facts.losses)} passes over the images"
     else:
         half = scores[-max(4, len(scores) // 2) :]
         climb, error = _climb(half)
         if climb < max(0.03 * (1 - min(scores)), 2 * error):
             return None
         seen = f"{facts.monitor} was still rising (by {climb:.3f} in the last {len(half)} epochs)"
-    return f"{seen}, so training was too short; type {facts.longer}"
+    return f"{seen}: the training was too short; type {facts.longer}"
 
 
 def no_weights(facts: Facts) -> str | None:
@@ -150,12 +155,24 @@ def unseen_classes(facts: Facts) -> str | None:
 
 def again(command: str, changes: Mapping[str, str]) -> str:
     """Return a command with some settings changed, to be run in a folder of its own; for a sweep the changes alone."""
-    words = shlex.split(command)
     new = [f"{key}={value}" for key, value in changes.items()]
+    try:
+        words = [_as_typed(word) for word in shlex.split(command)]
+    except ValueError:  # a quote in a file name
+        return " ".join(new)
     if {"-m", "--multirun"} & set(words[3:]):  # the first -m is Python's
         return " ".join(new)
     keys = {"run_dir", *changes}
     return shlex.join([*(word for word in words if word.partition("=")[0] not in keys), *new])
+
+
+def _as_typed(word: str) -> str:
+    """Return an argument without the quotes that `config.arguments` puts around paths for Hydra."""
+    key, _, value = word.partition("=")
+    if len(value) < 2 or not value[0] == value[-1] == "'":
+        return word
+    path = re.sub(r"(\\+)('|$)", lambda m: "\\" * (len(m[1]) // 2) + m[2], value[1:-1])
+    return f"{key}={path}".replace("\\${", "${")
 
 
 def _climb(scores: Sequence[float]) -> tuple[float, float]:
