@@ -127,7 +127,7 @@ def test_in_a_sweep_the_settings_stand_alone() -> None:
 def test_a_rising_curve_was_cut_short() -> None:
     hint = hints.too_short(POOR._replace(scores=(0.1, 0.15, 0.2, 0.25, 0.3, 0.33, 0.37, 0.4)))
     assert hint == (
-        "val/accuracy was still rising (by 0.102 in the last 4 epochs), so training was too short; type budget=4min"
+        "val/accuracy was still rising (by 0.102 in the last 4 epochs): the training was too short; type budget=4min"
     )
 
 
@@ -190,12 +190,19 @@ def test_a_training_that_was_thrown_off_had_too_high_a_rate(losses: tuple[float,
     assert len(hints.hints(thrown)) == 1  # nothing else is known before the rate is right
 
 
+def test_a_loss_that_doubled_needs_no_more_steps_to_be_sure() -> None:
+    doubled = POOR._replace(losses=(4.7, 2.2), steps=8)
+    assert hints.too_high_rate(doubled) is not None
+    assert hints.too_high_rate(doubled._replace(losses=(4.5, 2.2))) is None
+
+
 @pytest.mark.parametrize(
     "change",
     [
         {"losses": (2.4, 2.2)},
         {"losses": (9.0, 2.0)},
         {"losses": (2.5,), "steps": 19},
+        {"losses": (9.0, 2.0), "steps": 19},
         {"losses": (2.5,), "value": 0.95},
         {"losses": (2.5,), "lr": None},
         {"losses": ()},

@@ -42,7 +42,7 @@ def hints(facts: Facts) -> list[str]:
         return []
     found = [too_high_rate(facts)]
     if found == [None]:  # a run that was thrown off says nothing of what else would help
-        found = [too_short(facts), nothing_learned(facts), no_weights(facts)]
+        found = [too_short(facts) or nothing_learned(facts), no_weights(facts)]
     return [hint for hint in [*found, small_boxes(facts), unseen_classes(facts)] if hint is not None]
 
 
@@ -72,14 +72,15 @@ def too_high_rate(facts: Facts) -> str | None:
 
     Its losses are compared with the first batch's, that of random weights. It was thrown off when an epoch's mean lay
     5 % above that, and did not recover when the last epoch's is more than 90 % of it; or when the last epoch's alone
-    lies above it. Fewer than `FEW_STEPS` steps say nothing.
+    lies above it. Fewer than `FEW_STEPS` steps say nothing, unless an epoch's mean was twice the first batch's loss.
     """
     if facts.lr is None or not facts.losses:
         return None
     last, start = facts.losses[-1], facts.first_loss
     broken = not all(math.isfinite(loss) for loss in facts.losses)
     thrown = last > start or (max(facts.losses) > 1.05 * start and last > 0.9 * start)
-    if not (broken or (thrown and poor(facts) and facts.steps >= FEW_STEPS)):
+    sure = facts.steps >= FEW_STEPS or max(facts.losses) > 2 * start
+    if not (broken or (thrown and sure and poor(facts))):
         return None
     seen = f"was {start:.2f} at the start, then up to {max(facts.losses):.2f}, and {last:.2f} at the end"
     seen = "became no number" if broken else seen
