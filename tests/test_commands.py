@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import signal
 import subprocess
@@ -152,63 +151,3 @@ def test_wandb_without_a_key_runs_offline_and_says_how_to_sync(command: Run, tmp
     folder = done.stdout.split("wandb sync ")[1].split()[0]
     assert list(Path(folder).glob("*.wandb"))
     assert (tmp_path / "run/metrics.csv").is_file()
-
-
-@pytest.mark.parametrize("name", ["train", "evaluate", "predict"])
-def test_help_answers_without_torch(command: Run, name: str) -> None:
-    script = (
-        f"import sys, runpy; sys.argv = ['x', '--help']\n"
-        f"try:\n    runpy.run_module('visionkit.{name}', run_name='__main__')\n"
-        "except SystemExit:\n    pass\n"
-        "assert 'torch' not in sys.modules and 'lightning' not in sys.modules"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout
-
-
-WRONG = {
-    "unknown group option": (["train", "backbone=resnet19"], "resnet18"),
-    "unknown key": (["train", "epoch=3"], "epoch"),
-    "mistyped argument": (["train", "+optimizer.leraning_rate=1"], "optimizer.leraning_rate"),
-    "missing root": (["train", "data=voc", "task=detection"], "data.root"),
-    "root that is not there": (["train", "data=image_folder", "data.root=/no/such folder"], "/no/such folder"),
-    "wrong budget": (["train", "budget=5"], "budget=90s"),
-    "no data set": (["train", "data=base"], "choose data=digits"),
-    "no epochs": (["train", "epochs=0"], "epochs=0"),
-    "both lengths": (["train", "epochs=1", "budget=1min"], "give one of them"),
-    "head of another task": (["train", "head=fcos"], "choose head=linear"),
-    "wrong precision": (["train", "trainer.precision=8"], "precision"),
-    "precision that a CPU has not": (["train", "trainer=cpu", "trainer.precision=16-mixed"], "bf16-mixed"),
-    "added where nothing takes it": (["train", "+data.foo=1", "+epoch=2"], "+data.foo=1: there is no setting"),
-    "checkpoint that is not there": (["evaluate", "checkpoint=none.ckpt"], "none.ckpt"),
-    "no checkpoint": (["predict", "source=x.png"], "checkpoint"),
-    "source that is not there": (["predict", "checkpoint=x.ckpt", "source=no such.png"], "no such.png"),
-}
-
-
-@pytest.mark.parametrize(("arguments", "said"), [pytest.param(*case, id=name) for name, case in WRONG.items()])
-def test_wrong_input_gets_one_clear_error(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    arguments: list[str],
-    said: str,
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", arguments)
-    with pytest.raises(SystemExit) as ended:
-        importlib.import_module(f"visionkit.{arguments[0]}").cli()
-    stderr = capsys.readouterr().err
-    assert ended.value.code == 2
-    assert said in stderr
-    assert stderr.startswith("error: ")
-    assert "Traceback" not in stderr
-    assert not list(tmp_path.rglob("config.yaml"))
-
-
-def test_a_wrong_key_ends_the_process_with_two_and_no_traceback(command: Run) -> None:
-    done = command("train", "epoch=3")
-    assert done.returncode == 2
-    assert done.stderr.startswith("error: ")
-    assert "Traceback" not in done.stderr

@@ -11,7 +11,7 @@ from benchmarks.controls import BASELINES
 from tests.trainings import composed
 from visionkit.config.frozen import plain
 from visionkit.engine.build import build_network, network_node
-from visionkit.engine.launch import check
+from visionkit.engine.preflight import check
 from visionkit.models.network import Network
 
 CONTROLS = [(task, name) for task, controls in BASELINES.items() for name in controls]

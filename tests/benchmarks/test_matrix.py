@@ -12,7 +12,7 @@ from benchmarks.matrix import SETTINGS, backbones, ends, heads, judge
 from benchmarks.session import Session, TrainingError
 from tests.trainings import composed, frozen
 from visionkit.engine.fit import fit
-from visionkit.engine.launch import check
+from visionkit.engine.preflight import check
 
 
 def test_heads_go_with_their_tasks_and_aliases_are_left_out() -> None:
@@ -78,5 +78,5 @@ def test_a_finished_run_is_read_and_another_refused(tmp_path: Path) -> None:
 
 
 def test_a_run_that_fails_says_why(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match=r"task=clasification.*error:.*'task/clasification'"):
+    with pytest.raises(TrainingError, match=r"task=clasification.*error:.*did you mean 'classification'"):
         Session(tmp_path, None).train("a", "task=clasification", epochs=1)

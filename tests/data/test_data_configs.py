@@ -16,7 +16,7 @@ from visionkit.data.module import DataModule
 from visionkit.data.reader import Reader
 
 CONF = Path(__file__).parents[2] / "conf"
-DATA = sorted(path.stem for path in (CONF / "data").glob("*.yaml") if path.stem != "base")
+DATA = sorted(path.stem for path in (CONF / "data").glob("[!_]*.yaml"))
 AUGMENT = sorted(path.stem for path in (CONF / "augment").glob("*.yaml"))
 
 

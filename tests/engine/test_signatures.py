@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tests.trainings import composed
-from visionkit.engine.launch import check
+from visionkit.config.folders import conf_dir, options
+from visionkit.engine.preflight import check
 from visionkit.engine.signatures import problems
 from visionkit.errors import ConfigError
 
@@ -81,3 +82,15 @@ def test_values_of_a_library_are_checked_too(key: str) -> None:
     override = f"+{key}" if key.startswith("trainer") else key
     with pytest.raises(ConfigError, match="is str"):
         check(composed(override))
+
+
+OPTIONS = [
+    f"{group}={option}"
+    for group in ("backbone", "augment", "optimizer", "scheduler", "callbacks", "logger", "experiment")
+    for option in options([conf_dir()], group)
+]
+
+
+@pytest.mark.parametrize("choice", OPTIONS)
+def test_every_option_of_the_config_passes(choice: str) -> None:
+    check(composed(choice, small=False))

@@ -13,7 +13,7 @@ CONF = Path(__file__).parents[2] / "conf"
 BACKBONES = sorted(path.stem for path in (CONF / "backbone").glob("*.yaml"))
 HEADS = ["linear", "fcn", "unet", "fcos"]
 NECKS = {"fcos": "fpn"}
-ALIASES = {"classification": "linear", "segmentation": "unet", "detection": "fcos"}
+ALIASES = {"_classification": "linear", "_segmentation": "unet", "_detection": "fcos"}
 
 
 def test_every_head_is_held_to_the_contract() -> None:

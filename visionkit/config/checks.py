@@ -130,6 +130,11 @@ def _one_of(*allowed: str) -> Callable[[str, Any], None]:
     return check
 
 
+def _devices(key: str, value: Any) -> None:
+    if value != "auto" and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+        raise ConfigError(f"{key}={value} is no number of processes; give 1 or more, or auto")
+
+
 _CHECKS: dict[str, Callable[[str, Any], None]] = {
     "seed": _whole(0),
     "epochs": _whole(1, or_null=True),
@@ -143,6 +148,7 @@ _CHECKS: dict[str, Callable[[str, Any], None]] = {
     "data.workers": _whole(0, or_null=True),
     "data.mirror": _share,
     "data.background": _whole(0, or_null=True),
+    "trainer.devices": _devices,
     "checkpoint": _checkpoint,
     "source": _source,
     "split": _one_of(*values.SPLITS),

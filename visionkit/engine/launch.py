@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 from visionkit.config.folders import make_run_dir
 from visionkit.config.frozen import FILE, freeze, plain
 from visionkit.engine.preflight import check
-from visionkit.errors import ConfigError, UserError
+from visionkit.errors import UserError
 
 
 def launch(config: DictConfig, choices: dict[str, Any]) -> float | None:
@@ -33,20 +33,28 @@ def launch(config: DictConfig, choices: dict[str, Any]) -> float | None:
         try:
             return work(run_dir)
         except UserError:
-            discard(run_dir)
+            discard(run_dir, ours=config.run_dir is None)
             raise
     if code := run_worker(run_dir, processes):
         raise SystemExit(code)
     return None
 
 
-def discard(run_dir: Path) -> None:
-    """Remove the folder of a run that could not begin, so that the same command works once it is put right."""
+def discard(run_dir: Path, *, ours: bool) -> None:
+    """Remove the folder of a run that could not begin, so that the same command works once it is put right.
+
+    Of a folder that we named (`ours`), the folders around it go too when they are empty.
+    """
     made = {run_dir / name for name in (FILE, "train.log")}
-    if set(run_dir.iterdir()) <= made:
-        for path in made:
-            path.unlink(missing_ok=True)
-        run_dir.rmdir()
+    if not set(run_dir.iterdir()) <= made:
+        return
+    for path in made:
+        path.unlink(missing_ok=True)
+    run_dir.rmdir()
+    for parent in run_dir.parents[: 2 if ours else 0]:
+        if any(parent.iterdir()):
+            break
+        parent.rmdir()
 
 
 def num_processes(trainer: dict[str, Any]) -> int:
@@ -57,9 +65,7 @@ def num_processes(trainer: dict[str, Any]) -> int:
     if devices == "auto":
         on_gpu = trainer.get("accelerator") != "cpu" and torch.cuda.is_available()
         return torch.cuda.device_count() if on_gpu else 1
-    if not isinstance(devices, int) or isinstance(devices, bool) or devices < 1:
-        raise ConfigError(f"trainer.devices={devices} is no number of processes; give 1 or more, or auto")
-    return devices
+    return int(devices)
 
 
 def run_worker(run_dir: Path, processes: int) -> int:

@@ -13,8 +13,14 @@ from hydra.utils import get_object
 
 from visionkit.suggest import closest
 
-RUN_TIME = {"self", "params", "save_dir", "callbacks", "logger", "levels", "num_classes"}
-"""What the engine hands to constructors, and no config may give."""
+RUN_TIME = {
+    "neck": {"levels"},
+    "head": {"levels", "num_classes"},
+    "optimizer": {"params"},
+    "trainer": {"callbacks", "logger"},
+    "logger": {"save_dir"},
+}
+"""What the engine hands to the constructors of a group, and no config may give."""
 
 
 def problems(node: Any, key: str = "") -> Iterator[str]:
@@ -40,7 +46,8 @@ def _node_problems(node: dict[str, Any], key: str) -> Iterator[str]:
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return
     given = {name: value for name, value in node.items() if not (name.startswith("_") and name.endswith("_"))}
-    settable = [name for name in parameters if name not in RUN_TIME]
+    run_time = RUN_TIME.get(key.split(".")[0], set())
+    settable = [name for name in parameters if name not in run_time]
     hints = _hints(constructor)
     for name, value in given.items():
         if name not in settable:
@@ -51,7 +58,7 @@ def _node_problems(node: dict[str, Any], key: str) -> Iterator[str]:
             yield f"{key}.{name}={value} is {type(value).__name__}; {target} takes {_name(hints[name])}"
     for name, parameter in parameters.items():
         required = parameter.default is parameter.empty and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
-        if required and name not in given and name not in RUN_TIME:
+        if required and name not in given and name not in run_time:
             yield f"{key}.{name} has no value; {target} needs it: {key}.{name}=..."
 
 

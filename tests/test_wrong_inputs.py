@@ -1,0 +1,170 @@
+"""Wrong inputs over all commands and layers, and what a person is told: enough to put each right."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+SIZE = ["data.num_scenes=40", "data.size=32"]
+
+# What is typed, and what the answer has to say. `<folder>` is a folder with an image, a text file and broken files.
+WRONG: dict[str, tuple[str, list[str], list[str]]] = {
+    # Arguments: the first layer.
+    "option of a group": ("train", ["backbone=resnet19"], ["backbone=resnet19", "did you mean 'resnet18'?", "vgg16"]),
+    "option unlike any": ("train", ["task=tracking"], ["choose one of classification, detection, segmentation"]),
+    "no option": ("train", ["optimizer="], ["choose one of adamw, sgd"]),
+    "list of options": ("train", ["backbone=[vgg16]"], ["takes one option", "vgg16"]),
+    "group": ("train", ["taks=segmentation"], ["did you mean task?"]),
+    "root key": ("train", ["epoch=3"], ["here it is epochs="]),
+    "key of a part": ("train", ["optimizer.lrr=1"], ["did you mean optimizer.lr?"]),
+    "key without its part": ("train", ["batch_size=8"], ["did you mean data.batch_size?"]),
+    "another tool's word": ("train", ["imgsz=64"], ["here it is data.size="]),
+    "key of another option": ("train", ["data.root=/tmp"], ["data=digits has no setting root", "data=voc"]),
+    "unlike anything": ("train", ["frobnicate=1"], ["--help lists"]),
+    "added unlike anything": ("train", ["+typo=1"], ["+typo=1", "there is no setting typo"]),
+    "added and there": ("train", ["+epochs=3"], ["without the +: epochs=3"]),
+    "added where nothing takes it": ("train", ["+data.foo=1"], ["there is no setting data.foo"]),
+    "taken away": ("train", ["~logger"], ["a run needs logger", "csv"]),
+    "taken away and not there": ("train", ["~loger"], ["did you mean 'logger'?"]),
+    "bare word": ("train", ["segmentation"], ["did you mean task=segmentation?"]),
+    "spaces around =": ("train", ["epochs", "=", "3"], ["without spaces around the ="]),
+    "unclosed list": ("train", ["data.size=[32"], ["data.size=[32", "cannot be read"]),
+    "flag": ("train", ["--hlep"], ["did you mean --help?"]),
+    "setting as a flag": ("train", ["--epochs=3"], ["without dashes: epochs=3"]),
+    "sweep without -m": ("train", ["backbone=vgg_tiny,resnet_tiny"], ["put -m before"]),
+    "values without -m": ("train", ["optimizer.lr=1,2"], ["put -m before", "[a,b]"]),
+    "sweep with a wrong option": ("train", ["-m", "backbone=vgg_tiny,resnet_tny"], ["did you mean 'resnet_tiny'?"]),
+    "sweep of something else": ("evaluate", ["-m", "checkpoint=<folder>/model.ckpt", "split=val,test"], ["runs once"]),
+    "folder of options": ("train", ["--config-dir", "none"], ["--config-dir=none is no folder"]),
+    "config to begin with": ("train", ["--config-name", "foo"], ["there is no config foo", "train"]),
+    "loss by itself": ("train", ["loss=fcos"], ["loss@head.loss=fcos"]),
+    "loss of a head": ("train", ["loss@head.loss=focal"], ["no option 'focal'", "fcos"]),
+    "text for a number": ("train", ["optimizer.lr=fast"], ["takes a number, such as 0.004"]),
+    "experiment": ("train", ["experiment=mnist"], ["experiment=mnist", "sklearn_digits"]),
+    # Completeness: the second layer.
+    "no root": ("train", ["data=voc", "task=detection"], ["data.root has no value; give it: data.root=..."]),
+    "no such root": ("train", ["data=image_folder", "data.root=/no/such folder"], ["data.root=/no/such folder"]),
+    "budget without a unit": ("train", ["budget=5"], ["budget=90s"]),
+    "no epochs": ("train", ["epochs=0"], ["epochs=0", "at least 1"]),
+    "half an epoch": ("train", ["epochs=0.5"], ["whole number"]),
+    "both lengths": ("train", ["epochs=1", "budget=1min"], ["give one of them"]),
+    "size": ("train", ["data.size=-3"], ["[height, width]"]),
+    "three sides": ("train", ["data.size=[1,2,3]"], ["data.size=[1, 2, 3]", "[height, width]"]),
+    "batch": ("train", ["data.batch_size=0"], ["data.batch_size=0", "at least 1"]),
+    "probability": ("train", ["data.mirror=2"], ["data.mirror=2", "0 to 1"]),
+    "seed": ("train", ["seed=-1"], ["seed=-1", "at least 0"]),
+    "no data set": ("train", ["data=_base"], ["digits, image_folder"]),
+    "no spread": ("train", ["normalize.std=[0,1,1]"], ["normalize.std", "above 0"]),
+    "precision that a CPU has not": ("train", ["trainer=cpu", "trainer.precision=16-mixed"], ["bf16-mixed"]),
+    "no checkpoint": ("predict", ["source=<folder>"], ["checkpoint has no value", "checkpoint=..."]),
+    "checkpoint that is not there": ("evaluate", ["checkpoint=none.ckpt"], ["checkpoint=none.ckpt is no file"]),
+    "split": ("evaluate", ["checkpoint=<folder>/model.ckpt", "split=dev"], ["split=dev", "train, val or test"]),
+    "device": ("evaluate", ["checkpoint=<folder>/model.ckpt", "device=gpu"], ["device=gpu", "cuda"]),
+    "source": ("predict", ["checkpoint=<folder>/model.ckpt", "source=no.png"], ["source=no.png", "a folder of images"]),
+    "format": ("export", ["checkpoint=<folder>/model.ckpt", "format=tflite"], ["onnx or torch"]),
+    # Constructors and whether the parts fit: the third layer.
+    "mistyped argument": ("train", ["+optimizer.leraning_rate=1"], ["optimizer.leraning_rate", "it takes lr"]),
+    "argument of a list": ("train", ["+trainer.limit_train_batchs=5"], ["did you mean trainer.limit_train_batches?"]),
+    "nothing for a number": ("train", ["scheduler.final=null"], ["scheduler.final", "takes float"]),
+    "head of another task": ("train", ["head=fcos"], ["head=fcos makes boxes", "choose head=linear"]),
+    "head of another task by name": ("train", ["head=fcos", "task=segmentation"], ["head=fcn or head=unet"]),
+    "neck that is needed": ("train", ["task=detection", "neck=none"], ["choose neck=fpn"]),
+    "dropout": ("train", ["head.dropout=2"], ["head: ", "between 0 and 1"]),
+    "stages": ("train", ["backbone.stages=5"], ["backbone: ", "convnet.py"]),
+    "accelerator": ("train", ["trainer.accelerator=abacus"], ["trainer: ", "abacus"]),
+    "precision": ("train", ["trainer.precision=8"], ["precision"]),
+    "processes": ("train", ["trainer.devices=0"], ["trainer.devices=0"]),
+    "digits": ("train", ["data.digits_per_scene=[3,1]"], ["data.digits_per_scene=[3, 1]"]),
+    "weights' name": ("train", ["init.backbone=imagnet"], ["did you mean init.backbone=imagenet?"]),
+    "weights of a small network": ("train", ["init.backbone=imagenet"], ["backbone=resnet18"]),
+    # Files.
+    "task of other data": ("train", ["task=detection", "data=sklearn_digits"], ["boxes"]),
+    "no images": ("train", ["data=image_folder", "data.root=<folder>/empty"], ["empty"]),
+    "not a checkpoint": ("evaluate", ["checkpoint=<folder>/notes.txt"], ["notes.txt cannot be read as a checkpoint"]),
+    "another's checkpoint": ("evaluate", ["checkpoint=<folder>/model.ckpt"], ["was not written by visionkit"]),
+    "not an image": ("predict", ["checkpoint=<folder>/model.ckpt", "source=<folder>/empty"], ["holds no image"]),
+    "run folder in use": ("train", [*SIZE, "epochs=1", "run_dir=<folder>/run"], ["already holds a run"]),
+    "run folder that is a file": ("train", [*SIZE, "epochs=1", "run_dir=<folder>/notes.txt"], ["choose a folder"]),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A person's folder, with a name of its own."""
+    made = tmp_path_factory.mktemp("a folder, (mine)")
+    (made / "empty").mkdir()
+    (made / "run").mkdir()
+    (made / "run" / "config.yaml").write_text("name: x\n")
+    (made / "notes.txt").write_text("nothing\n")
+    torch.save({"state_dict": {}}, made / "model.ckpt")
+    (made / "grey.png").write_bytes(cv2.imencode(".png", np.zeros((9, 9), np.uint8))[1].tobytes())
+    return made
+
+
+def said(
+    command: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], cwd: Path
+) -> str:
+    """Run a command that has to refuse; return what it says."""
+    monkeypatch.chdir(cwd)
+    monkeypatch.setattr(sys, "argv", [command, *arguments])
+    with pytest.raises(SystemExit) as ended:
+        importlib.import_module(f"visionkit.{command}").cli()
+    assert ended.value.code == 2
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", list(WRONG))
+def test_wrong_input_is_answered_plainly(
+    name: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command, arguments, expected = WRONG[name]
+    given = [argument.replace("<folder>", str(folder)) for argument in arguments]
+    answer = said(command, given, monkeypatch, capsys, tmp_path)
+    for part in expected:
+        assert part in answer
+    assert answer.startswith("error: ")
+    assert "Traceback" not in answer
+    assert "hydra.cc" not in answer
+    assert not list(tmp_path.rglob("*")), "something was left behind"
+
+
+def test_all_problems_come_in_one_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["optimizer=adam", "taks=1", "optimizer.lr=x", "budget=5", "data.mirror=2", "+head.wide=1"]
+    answer = said("train", arguments, monkeypatch, capsys, tmp_path)
+    for key in ("optimizer=adam:", "taks=1:", "optimizer.lr=x:", "budget=5", "data.mirror=2", "head.wide=1:"):
+        assert answer.count(f"error: {key}") == 1, answer
+
+
+def test_a_sweep_is_refused_before_its_first_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["-m", *SIZE, "head.dropout=0.1,7", "epochs=1", "run_dir=swept"]
+    answer = said("train", arguments, monkeypatch, capsys, tmp_path)
+    assert answer.startswith("error: trial 1: head: dropout")
+    assert not list(tmp_path.rglob("result.json"))
+
+
+def test_a_failure_of_ours_keeps_its_traceback_and_names_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("planted")
+
+    monkeypatch.setattr("visionkit.engine.pictures.augmented_batch", broken)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["train", *SIZE, "epochs=1", "run_dir=run"])
+    with pytest.raises(SystemExit) as ended:
+        importlib.import_module("visionkit.train").cli()
+    assert ended.value.code == 1
+    for shown in (capsys.readouterr().out, (tmp_path / "run" / "train.log").read_text()):
+        assert "Traceback" in shown
+        assert "ZeroDivisionError: planted" in shown
+        assert str(tmp_path / "run" / "train.log") in shown
