@@ -77,6 +77,13 @@ def test_the_package_is_the_wheels_with_types_and_version(fresh: Fresh, empty: P
     assert fresh.run(["python", "-c", "import benchmarks"], empty).returncode == 1
 
 
+def test_the_wheel_carries_every_config(fresh: Fresh) -> None:
+    def files(folder: Path) -> set[Path]:
+        return {path.relative_to(folder) for path in folder.rglob("*.yaml")}
+
+    assert files(fresh.site / "visionkit" / "conf") == files(ROOT / "conf")
+
+
 def test_help_answers(fresh: Fresh, stranger: None, empty: Path) -> None:
     done = fresh.run("visionkit --help; visionkit train --help; python -m visionkit.predict --help", empty)
     assert done.returncode == 0, done.stderr
