@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import zipfile
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -123,6 +124,8 @@ def read(path: Path) -> dict[str, Any]:
     """Read the tensors and plain data of a checkpoint. Raises CheckpointError when it holds anything else."""
     if not path.is_file():
         raise CheckpointError(f"checkpoint={path} is no file; give the path of a best.ckpt or last.ckpt")
+    if not zipfile.is_zipfile(path):  # what else torch may read, and fail at in many ways, visionkit does not write
+        raise CheckpointError(f"{path} cannot be read as a checkpoint: it is cut off or another kind of file")
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
