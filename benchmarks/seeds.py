@@ -1,14 +1,20 @@
-"""Train the default run of each task with several seeds: the figures, their mean and their spread."""
+"""Train with several seeds: the default run of each task, and the experiments on data of a person's own."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from statistics import mean, stdev
 
 from benchmarks.session import Run, Session
 from benchmarks.table import markdown, write
 
 TASKS = ("classification", "segmentation", "detection")
+OWN_DATA = ("clothing10", "bccd", "camvid")
 SEEDS = (0, 1, 2)
+DATA_VARIABLE = "VISIONKIT_TEST_DATA"
+"""Names the folder that holds a folder for each of `OWN_DATA`."""
 
 
 def default_run(session: Session, task: str, seed: int = 0) -> Run:
@@ -17,23 +23,45 @@ def default_run(session: Session, task: str, seed: int = 0) -> Run:
 
 
 def run(session: Session) -> list[str]:
-    """Train all, write `seeds.md` and return what is not as it should be."""
+    """Train the default runs, write `seeds.md` and return what is not as it should be."""
+    runs = {task: [default_run(session, task, seed) for seed in SEEDS] for task in TASKS}
+    return _tell("seeds", "The default runs with three seeds", session, runs)
+
+
+def run_own_data(session: Session) -> list[str]:
+    """Train the experiments on data of one's own, write `own_data.md` and return what is not as it should be."""
+    folder = os.environ.get(DATA_VARIABLE)
+    if not folder:
+        print(f"  left out: {DATA_VARIABLE} names no folder that holds {', '.join(OWN_DATA)}")
+        return []
+    runs = {
+        name: [
+            session.train(f"{name}_seed{seed}", f"experiment={name}", f"data.root={Path(folder, name)}", f"seed={seed}")
+            for seed in SEEDS
+        ]
+        for name in OWN_DATA
+    }
+    session.commands = {command.replace(folder, "<folder>"): None for command in session.commands}
+    return _tell("own_data", "Data of one's own, from random weights, with three seeds", session, runs)
+
+
+def _tell(name: str, title: str, session: Session, runs: Mapping[str, Sequence[Run]]) -> list[str]:
     rows: list[list[object]] = []
     complaints = []
-    for task in TASKS:
-        runs = [default_run(session, task, seed) for seed in SEEDS]
+    for what, trained in runs.items():
         for split in ("val", "test"):
-            figures = [one.figure(split) for one in runs]
-            trivial = runs[0].trivial(split)
-            monitor = runs[0].result["monitor"].removeprefix("val/")
+            figures = [one.figure(split) for one in trained]
+            trivial = trained[0].trivial(split)
+            monitor = trained[0].result["monitor"].removeprefix("val/")
             spread = [mean(figures), stdev(figures), max(figures) - min(figures)]
-            epochs = f"{mean([one.result['epochs'] for one in runs]):.1f}"
-            rows.append([task, f"{split}/{monitor}", *figures, *spread, trivial, epochs])
+            epochs = f"{mean([one.result['epochs'] for one in trained]):.1f}"
+            minutes = f"{mean([sum(one.result['seconds'].values()) for one in trained]) / 60:.1f}"
+            rows.append([what, f"{split}/{monitor}", *figures, *spread, trivial, epochs, minutes])
             if min(figures) <= trivial:
-                complaints.append(f"{task}: a seed scores {min(figures):.4f} on {split}, no more than a constant guess")
-    columns = ["task", "metric", *(f"seed {seed}" for seed in SEEDS), "mean", "std", "range", "trivial", "epochs"]
+                complaints.append(f"{what}: a seed scores {min(figures):.4f} on {split}, no more than a constant guess")
+    seeds = [f"seed {seed}" for seed in SEEDS]
+    columns = ["run", "metric", *seeds, "mean", "std", "range", "trivial", "epochs", "minutes"]
     commands = "\n".join(f"    {command}" for command in session.commands)
-    parts = (markdown(columns, rows), "Commands:", commands)
-    path = write("seeds", "The default runs with three seeds", session, *parts)
+    path = write(name, title, session, markdown(columns, rows), "Commands:", commands)
     print(f"written to {path}")
     return complaints

@@ -11,7 +11,7 @@ from benchmarks import controls, matrix, seeds
 from benchmarks.session import Session, TrainingError
 from visionkit.engine.checkpoint import load_model
 
-PARTS = ("seeds", "controls", "matrix")
+PARTS = ("seeds", "own_data", "controls", "matrix")
 
 
 def main() -> None:
@@ -27,6 +27,8 @@ def main() -> None:
         try:
             if part == "seeds":
                 complaints += seeds.run(session)
+            elif part == "own_data":
+                complaints += seeds.run_own_data(session)
             elif part == "controls":
                 complaints += controls.run(session, {_task(path): path for path in arguments.checkpoint})
             else:

@@ -45,6 +45,7 @@ class Keys:
         self.as_typed = as_typed
         self.keys = list(_dotted(OmegaConf.to_container(self.config), ""))
         self.added: list[str] = []
+        self.new_nodes: set[str] = set()
 
     def problem(self, override: Override) -> str | None:
         """Return what is wrong with an override of a value or of a nested choice, or None."""
@@ -104,9 +105,11 @@ class Keys:
     def _addition_problem(self, key: str, typed: str, exists: bool) -> str | None:
         if exists:
             return f"{typed}: {key} is there already; change it without the +: {typed.lstrip('+')}"
-        parent, _, _ = key.rpartition(".")
+        parent, _, name = key.rpartition(".")
         node = OmegaConf.select(self.config, parent) if parent else self.config
-        if isinstance(node, DictConfig) and "_target_" in node:
+        if name == "_target_":  # a part of one's own, whose other arguments may follow
+            self.new_nodes.add(parent)
+        if parent in self.new_nodes or (isinstance(node, DictConfig) and "_target_" in node):
             self.added.append(typed)
             return None
         return f"{typed}: {self._unknown(key)}"
