@@ -279,7 +279,7 @@ def _boxes(boxes: list[list[float]], label: list[int], ignore: list[bool]) -> Re
 
 def test_sides_are_those_that_the_network_sees() -> None:
     # 50 x 100 images fit into 32 x 20 (height x width) at a fifth of their size.
-    records = _boxes([[0, 0, 20, 50], [10, 10, 60, 30], [0, 0, 5, 5]], label=[0, 0, 0], ignore=[False, False, True])
+    records = _boxes([[0, 0, 20, 50], [0, 0, 5, 5], [10, 10, 60, 30]], label=[0, 0, 0], ignore=[False, True, False])
     assert facts.box_sides(records, (32, 20)) == pytest.approx((4.0, 4.0))
 
 
