@@ -45,9 +45,7 @@ class FirstStep(L.Callback):
 
 def main() -> None:
     """Measure, print and write `results/startup.md`; end with 1 when a goal is missed."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.startup", description=__doc__)
-    parser.add_argument("--runs", type=int, default=5, help="repetitions; the median counts")
-    runs = parser.parse_args().runs
+    runs = parser().parse_args().runs
     rows: list[list[object]] = []
     missed = []
     for name, arguments in ANSWERS.items():
@@ -69,6 +67,13 @@ def main() -> None:
     (RESULTS / "startup.md").write_text(f"# Start-up\n\n{about}\n\n{machine()}\n\n{table}\n", encoding="utf-8")
     if missed:
         sys.exit(f"NOT AS IT SHOULD BE: {', '.join(missed)}")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the reader of the arguments."""
+    made = argparse.ArgumentParser(prog="python -m benchmarks.startup", description=__doc__)
+    made.add_argument("--runs", type=int, default=5, help="repetitions; the median counts")
+    return made
 
 
 def timed(arguments: Sequence[str]) -> float:

@@ -16,7 +16,7 @@ PARTS = ("seeds", "own_data", "controls", "matrix")
 
 def main() -> None:
     """Run what is asked for; end with 1 when something is not as it should be."""
-    arguments = _parser().parse_args()
+    arguments = parser().parse_args()
     folder = arguments.folder or Path("runs", "benchmarks", time.strftime("%Y-%m-%d_%H-%M-%S"))
     print(f"runs are kept in {folder}; to go on after a stop, give --folder {folder} and the same arguments")
     began = time.perf_counter()
@@ -45,7 +45,8 @@ def _task(checkpoint: Path) -> str:
     return next(iter(load_model(checkpoint, controls.TRUSTED).tasks))
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """Return the reader of the arguments."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.verify", description=__doc__)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="the parts to run; all by default")
     parser.add_argument("--budget", help="of each training, such as 5s; default: two minutes, in the matrix 2 epochs")

@@ -105,7 +105,7 @@ class Fresh:
         # With the variables and settings of whoever runs the tests: they say where packages come from.
         self.home.mkdir()
         _succeed([sys.executable, "-m", "venv", str(self.folder / "venv")])
-        _succeed([str(self.python), "-m", "pip", "install", "--no-compile", "--quiet", str(self.wheel)])
+        _succeed([str(self.python), "-m", "pip", "install", "--no-compile", "--quiet", f"{self.wheel}[export]"])
 
     def _close_the_network(self) -> None:
         # A .pth file, because a distribution's own sitecustomize would hide one of ours.

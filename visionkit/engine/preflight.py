@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -77,4 +78,4 @@ def _line(key: str, error: Exception) -> str:
     if isinstance(error, TypeError):  # seldom written for people: say where it arose
         frame = traceback.extract_tb(error.__traceback__)[-1]
         return f"{key}: {type(error).__name__}: {text} ({Path(frame.filename).name}, line {frame.lineno})"
-    return text if f"{key}." in text or f"{key}=" in text or text.startswith(key) else f"{key}: {text}"
+    return text if re.match(rf"[\w.]+=|{re.escape(key)}\b", text) else f"{key}: {text}"
