@@ -16,7 +16,7 @@ import pytest
 import torch
 from hydra.core.global_hydra import GlobalHydra
 
-from benchmarks import startup, verify
+from benchmarks import picture, startup, verify
 from tests.documented import ROOT, commands, walks
 
 SHORT = (
@@ -44,7 +44,7 @@ WALKED = [command for walk in walks(ROOT / "README.md") for command in walk]
 OURS = [c for c in OURS if c not in WALKED and not any(re.fullmatch(known, c) for known in ELSEWHERE)]
 
 
-def picture(path: Path, colour: int, size: tuple[int, int] = (40, 52)) -> None:
+def paint(path: Path, colour: int, size: tuple[int, int] = (40, 52)) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     image = np.full((*size, 3), colour, dtype=np.uint8)
     image[10:24, 8:30] = 255 - colour
@@ -61,7 +61,7 @@ def boxes(root: Path) -> None:
     for split, numbers in lists.items():
         names = [f"BloodImage_{number:05d}" for number in numbers]
         for number, name in zip(numbers, names, strict=True):
-            picture(root / "JPEGImages" / f"{name}.jpg", 20 + 25 * number)
+            paint(root / "JPEGImages" / f"{name}.jpg", 20 + 25 * number)
             (root / "Annotations").mkdir(exist_ok=True)
             (root / "Annotations" / f"{name}.xml").write_text(annotation.format(name, ("red", "white")[number % 2]))
         (root / "ImageSets" / "Main").mkdir(parents=True, exist_ok=True)
@@ -78,16 +78,16 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for split in ("train", "val", "test"):
             for kind, colour in (("hat", 40), ("shoe", 200)):
                 for number in range(3):
-                    picture(folder / root / split / kind / f"{number}.jpg", colour + 5 * number)
+                    paint(folder / root / split / kind / f"{number}.jpg", colour + 5 * number)
     for split in ("train", "val"):
         for number in range(4):
-            picture(folder / "roads" / "images" / split / f"{number}.jpg", 50 * number)
+            paint(folder / "roads" / "images" / split / f"{number}.jpg", 50 * number)
             mask = np.zeros((40, 52), dtype=np.uint8)
             mask[10:24, 8:30] = 1
             (folder / "roads" / "masks" / split).mkdir(parents=True, exist_ok=True)
             cv2.imwrite(str(folder / "roads" / "masks" / split / f"{number}.png"), mask)
     for name in ("holiday/one.jpg", "holiday/more/two.png", "cat.jpg"):
-        picture(folder / name, 90)
+        paint(folder / name, 90)
     (folder / "my_conf" / "backbone").mkdir(parents=True)
     shutil.copy(ROOT / "conf" / "backbone" / "resnet_tiny.yaml", folder / "my_conf" / "backbone" / "mine.yaml")
     with pytest.MonkeyPatch.context() as patch:
@@ -138,7 +138,7 @@ def test_a_documented_command_runs(
         if torch.distributed.is_initialized():  # trainer=ddp, which later tests know nothing of
             torch.distributed.destroy_process_group()
     assert "error:" not in capsys.readouterr().err
-    for exported in place.rglob("*.onnx"):
+    for exported in (*place.rglob("*.onnx"), *place.rglob("*.pt2")):
         exported.unlink()
 
 
@@ -153,6 +153,8 @@ def test_every_other_command_is_accounted_for() -> None:
             assert {word for word in words if "=" not in word} <= targets, command
         elif words[:2] == ["-m", "benchmarks.verify"]:
             verify.parser().parse_args(words[2:])
+        elif words[:2] == ["-m", "benchmarks.picture"]:
+            picture.parser().parse_args(words[2:])
         elif words[:2] == ["-m", "benchmarks.startup"]:
             startup.parser().parse_args(words[2:])
         else:

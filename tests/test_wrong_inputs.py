@@ -68,6 +68,9 @@ WRONG: dict[str, tuple[str, list[str], list[str]]] = {
     "device": ("evaluate", ["checkpoint=<folder>/model.ckpt", "device=gpu"], ["device=gpu", "cuda"]),
     "source": ("predict", ["checkpoint=<folder>/model.ckpt", "source=no.png"], ["source=no.png", "a folder of images"]),
     "format": ("export", ["checkpoint=<folder>/model.ckpt", "format=tflite"], ["onnx or torch"]),
+    "key of export": ("export", ["checkpoint=<folder>/model.ckpt", "fromat=onnx"], ["did you mean format?"]),
+    "key of predict": ("predict", ["checkpoint=<folder>/model.ckpt", "sorce=x"], ["did you mean source?"]),
+    "moved data": ("export", ["checkpoint=<folder>/model.ckpt", "data.root=/nowhere"], ["data.root=/nowhere"]),
     # Constructors and whether the parts fit: the third layer.
     "mistyped argument": ("train", ["+optimizer.leraning_rate=1"], ["optimizer.leraning_rate", "it takes lr"]),
     "argument of a list": ("train", ["+trainer.limit_train_batchs=5"], ["did you mean trainer.limit_train_batches?"]),
@@ -83,6 +86,7 @@ WRONG: dict[str, tuple[str, list[str], list[str]]] = {
     "digits": ("train", ["data.digits_per_scene=[3,1]"], ["data.digits_per_scene=[3, 1]"]),
     "weights' name": ("train", ["init.backbone=imagnet"], ["did you mean init.backbone=imagenet?"]),
     "weights of a small network": ("train", ["init.backbone=imagenet"], ["backbone=resnet18"]),
+    "weights without their key": ("train", ["init=imagenet"], ["init.backbone=imagenet"]),
     # Files.
     "task of other data": ("train", ["task=detection", "data=sklearn_digits"], ["boxes"]),
     "no images": ("train", ["data=image_folder", "data.root=<folder>/empty"], ["empty"]),
