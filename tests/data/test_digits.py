@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
+from visionkit.data import paintings
 from visionkit.data.digits import NAMES, Digits
-from visionkit.data.glyphs import FACTOR, draw_glyph, glyphs_of
+from visionkit.data.glyphs import FACTOR, SOFTNESS, draw_glyph, glyphs_of
 from visionkit.data.records import Records
-from visionkit.data.scenes import MAIN_RATIO, MIN_HEIGHT
+from visionkit.data.scenes import MAIN_RATIO, MIN_HEIGHT, paint
 from visionkit.errors import ConfigError, DataError
 from visionkit.types import LABEL_KINDS
 
@@ -51,7 +53,7 @@ def test_glyph_box_is_where_the_ink_is() -> None:
 def test_drawn_glyph_has_the_height_asked_for(height: float) -> None:
     glyphs = glyphs_of("val")
     for index in range(0, 100, 9):
-        soft = draw_glyph(glyphs.ink[index], glyphs.box[index], height, 1.0, 0.0)
+        soft = SOFTNESS[draw_glyph(glyphs.ink[index], glyphs.box[index], height, 1.0, 0.0)]
         assert abs(soft.shape[0] - height) <= max(2.0, 0.1 * height)
         stroke = soft >= 0.5
         assert stroke[[0, -1]].any(axis=1).all()
@@ -108,6 +110,35 @@ def test_data_are_a_function_of_the_seed(train: Records) -> None:
     assert np.array_equal(np.asarray(again.images), np.asarray(train.images)[:20])  # nor do they depend on how many
     other = Digits(num_scenes=20, seed=1).read("train")
     assert not np.array_equal(np.asarray(other.images), np.asarray(again.images))
+
+
+def test_scenes_stay_what_they_are() -> None:
+    """Published figures were measured on them."""
+    val = Digits(num_scenes=10).read("val")
+    assert val.boxes is not None
+    assert val.boxes.tolist() == [[2, 21, 31, 62], [49, 8, 62, 35], [14, 22, 36, 58], [50, 37, 63, 61], [35, 1, 52, 25]]
+    assert val.box_label is not None
+    assert val.box_label.tolist() == [7, 3, 9, 1, 4]
+    for index, mean in enumerate([[46.2, 71.4, 72.9], [126.7, 96.0, 110.7]]):
+        assert np.mean(val.images[index], axis=(0, 1)) == pytest.approx(mean, abs=0.3)
+
+
+def test_a_picture_is_the_same_whenever_it_is_painted(monkeypatch: pytest.MonkeyPatch) -> None:
+    eager = np.asarray(Digits(num_scenes=12).read("train").images)
+    assert eager.shape == (12, 64, 64, 3)
+    images = Digits(num_scenes=12).read("train").images
+    painted = []
+    monkeypatch.setattr(paintings, "paint", lambda scene: painted.append(scene) or paint(scene))
+    for index in (7, -1, 0, 7):
+        assert np.array_equal(images[index], eager[index])
+    assert len(painted) == 3  # once each, and no others
+    assert np.array_equal(paint(painted[0]), eager[7])  # painting takes nothing away
+    copied = pickle.loads(pickle.dumps(images))  # as for a loader's worker that is spawned
+    assert np.array_equal(np.asarray(copied), eager)
+    assert np.array_equal(np.asarray(images), eager)
+    assert len(painted) == 3 + 9 + 9
+    with pytest.raises(IndexError):
+        images[12]
 
 
 def test_splits_sizes_and_numbers() -> None:

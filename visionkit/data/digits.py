@@ -8,10 +8,11 @@ from typing import Final
 import numpy as np
 
 from visionkit.config.values import SPLITS, image_size
-from visionkit.data.glyphs import glyphs_of
+from visionkit.data.glyphs import STROKE, glyphs_of
+from visionkit.data.paintings import Paintings
 from visionkit.data.reader import Reader
 from visionkit.data.records import Records
-from visionkit.data.scenes import Scene, compose
+from visionkit.data.scenes import Scene, arrange
 from visionkit.data.strings import Strings
 from visionkit.errors import ConfigError, DataError
 from visionkit.types import Classes
@@ -24,7 +25,7 @@ EVAL_SHARE: Final = 5
 class Digits(Reader):
     """Reads scenes of a few handwritten digits on textured backgrounds, made from the seed alone.
 
-    The glyphs are divided between the splits before anything is composed, so no handwriting seen in training returns.
+    The glyphs are divided between the splits before anything is arranged, so no handwriting seen in training returns.
     A scene carries boxes, a semantic mask (0 = background, 1 to 10 = digits 0 to 9), an instance map, the digits
     present (`multilabel`) and one class: the digit with the largest box, at least 1.7 times as large as the next.
 
@@ -55,40 +56,45 @@ class Digits(Reader):
         return SPLITS
 
     def read(self, split: str) -> Records:
-        """Compose one split: `num_scenes` for `train`, a fifth of that for `val` and for `test`."""
+        """Arrange one split, painted as it is used: `num_scenes` for `train`, a fifth of that for `val` and `test`."""
         if split not in SPLITS:
             raise DataError(f"the digits have no split {split!r}; they have {', '.join(SPLITS)}")
         number = self.num_scenes if split == "train" else self.num_scenes // EVAL_SHARE
-        scenes = self._compose(split, number)
-        counts = [len(scene.digit) for scene in scenes]
-        digit = np.concatenate([scene.digit for scene in scenes])
-        instances = np.stack([scene.instances for scene in scenes])
-        value = np.zeros((number, max(counts) + 1), dtype=np.uint8)  # of the mask, by instance
+        scenes = self._arrange(split, number)
+        counts = [len(scene.pieces) for scene in scenes]
+        digit = np.asarray([piece.digit for scene in scenes for piece in scene.pieces], dtype=np.int64)
+        box_start = np.cumsum([0, *counts], dtype=np.int64)
         multilabel = np.zeros((number, len(NAMES)), dtype=np.uint8)
+        multilabel[np.repeat(np.arange(number), counts), digit] = 1
+        masks, instances = np.zeros((2, number, *self.size), dtype=np.uint8)
+        boxes = np.empty((len(digit), 4), dtype=np.float32)
         for row, scene in enumerate(scenes):
-            value[row, 1 : len(scene.digit) + 1] = scene.digit + 1
-            multilabel[row, scene.digit] = 1
+            for count, piece in enumerate(scene.pieces, start=1):
+                stroke = piece.ink >= STROKE
+                np.copyto(piece.of(masks[row]), np.uint8(piece.digit + 1), where=stroke)
+                np.copyto(piece.of(instances[row]), np.uint8(count), where=stroke)
+                boxes[box_start[row] + count - 1] = piece.box
         return Records(
-            images=np.stack([scene.image for scene in scenes]),
+            images=Paintings(scenes),
             names=Strings(f"{split}_{index:06d}" for index in range(number)),
             classes=Classes(labels=NAMES, mask=("background", *NAMES), boxes=NAMES),
-            labels=np.asarray([scene.digit[0] for scene in scenes], dtype=np.int64),
+            labels=digit[box_start[:-1]],
             multilabel=multilabel,
-            masks=value[np.arange(number)[:, None, None], instances],
-            boxes=np.concatenate([scene.boxes for scene in scenes]),
+            masks=masks,
+            boxes=boxes,
             box_label=digit,
             box_ignore=np.zeros(len(digit), dtype=bool),
-            box_start=np.cumsum([0, *counts], dtype=np.int64),
+            box_start=box_start,
             instances=instances,
         )
 
-    def _compose(self, split: str, number: int) -> list[Scene]:
+    def _arrange(self, split: str, number: int) -> list[Scene]:
         """Return the scenes; each depends on the seed, its split and its number only."""
         glyphs = glyphs_of(split)
         scenes = []
         for index in range(number):
             rng = np.random.default_rng((self.seed, SPLITS.index(split), index))
-            scene = compose(rng, glyphs, self.size, self.least, self.most)
+            scene = arrange(rng, glyphs, self.size, self.least, self.most)
             if scene is None:
                 raise ConfigError(
                     f"data.digits_per_scene=[{self.least}, {self.most}]: so many digits find no room in data.size="

@@ -14,6 +14,7 @@ from visionkit.data.augment import Augment
 from visionkit.data.dataset import Samples
 from visionkit.data.geometry import Fit
 from visionkit.data.loader import ResumableLoader, plain_loader
+from visionkit.data.paintings import Paintings
 from visionkit.data.reader import Reader
 from visionkit.data.records import Records
 from visionkit.data.sample import Sample
@@ -122,7 +123,7 @@ class DataModule(LightningDataModule):
         """Return the number of loader processes for records."""
         if self.workers is not None:
             return self.workers
-        if isinstance(records.images, np.ndarray):
+        if isinstance(records.images, np.ndarray | Paintings):
             return 0
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         return min(max(1, cores // self.world_size), MOST_WORKERS)

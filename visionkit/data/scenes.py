@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from copy import deepcopy
+from typing import Final, NamedTuple, TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from visionkit.data.backdrop import paint_backdrop
-from visionkit.data.glyphs import Glyphs, draw_glyph
+from visionkit.data.glyphs import SOFTNESS, STROKE, Glyphs, draw_glyph
+
+_T = TypeVar("_T", np.uint8, np.float32)
 
 MIN_HEIGHT: Final = 16
 """Of a digit, in pixels of a scene whose shorter side is 64; larger scenes have larger digits."""
@@ -21,60 +24,64 @@ TRIES: Final = 25
 """How often a digit is placed anew before the scene does without it, and a scene is begun anew before giving up."""
 
 
-class Scene(NamedTuple):
-    """One picture and its labels, the main digit first."""
-
-    image: NDArray[np.uint8]  # (H, W, 3)
-    instances: NDArray[np.uint8]  # (H, W), k + 1 = digit k
-    digit: NDArray[np.int64]  # (n,)
-    boxes: NDArray[np.float32]  # (n, 4)
+_NEAR: Final = np.ones((5, 5), dtype=np.uint8)
 
 
-class _Piece(NamedTuple):
-    """A digit in its place: (y, x) is the corner, `soft` how much of each pixel is stroke."""
+class Piece(NamedTuple):
+    """A digit in its place: (y, x) is the corner of its box."""
 
     digit: int
-    soft: NDArray[np.float32]
+    ink: NDArray[np.uint8]  # an index of `SOFTNESS` by pixel
     y: int
     x: int
 
     @property
-    def area(self) -> int:
-        return int(self.soft.size)
+    def box(self) -> tuple[int, int, int, int]:
+        """The pixels x1 y1 x2 y2, tight around those that are stroke by a half or more."""
+        return self.x, self.y, self.x + self.ink.shape[1], self.y + self.ink.shape[0]
+
+    def of(self, canvas: NDArray[_T]) -> NDArray[_T]:
+        """Return the piece's part of a canvas, as a view."""
+        height, width = self.ink.shape
+        return canvas[self.y : self.y + height, self.x : self.x + width]
 
 
-def compose(rng: np.random.Generator, glyphs: Glyphs, size: tuple[int, int], least: int, most: int) -> Scene | None:
+class Scene(NamedTuple):
+    """What is where in a picture that is not painted yet."""
+
+    size: tuple[int, int]
+    pieces: list[Piece]  # the main digit first
+    rng: np.random.Generator  # where arranging left it
+
+
+def arrange(rng: np.random.Generator, glyphs: Glyphs, size: tuple[int, int], least: int, most: int) -> Scene | None:
     """Return a scene with `least` to `most` digits, or None when so many find no room.
 
-    No two digits touch, every digit lies inside the picture. Boxes are tight around the pixels that are stroke by a
-    half or more; those pixels make up the instance map.
+    No two digits touch, every digit lies inside the picture.
     """
     for _ in range(TRIES):
-        pieces, instances = _arrange(rng, glyphs, size, int(rng.integers(least, most + 1)))
+        pieces = _place(rng, glyphs, size, int(rng.integers(least, most + 1)))
         if len(pieces) >= least:
-            break
-    else:
-        return None
-    canvas = paint_backdrop(rng, *size).astype(np.float32)
-    for piece in pieces:
-        _paint(rng, canvas, piece)
+            return Scene(size, pieces, rng)
+    return None
+
+
+def paint(scene: Scene) -> NDArray[np.uint8]:
+    """Return the (H, W, 3) picture of a scene: the same whenever it is painted, and however often."""
+    rng = deepcopy(scene.rng)
+    canvas = paint_backdrop(rng, *scene.size).astype(np.float32)
+    for piece in scene.pieces:
+        _blend(rng, canvas, piece)
     canvas += rng.uniform(3, 7) * rng.standard_normal(canvas.shape, dtype=np.float32)
-    boxes = [(p.x, p.y, p.x + p.soft.shape[1], p.y + p.soft.shape[0]) for p in pieces]
-    return Scene(
-        image=np.clip(canvas, 0, 255).astype(np.uint8),
-        instances=instances,
-        digit=np.asarray([piece.digit for piece in pieces], dtype=np.int64),
-        boxes=np.asarray(boxes, dtype=np.float32),
-    )
+    return np.clip(canvas, 0, 255).astype(np.uint8)
 
 
-def _arrange(
-    rng: np.random.Generator, glyphs: Glyphs, size: tuple[int, int], number: int
-) -> tuple[list[_Piece], NDArray[np.uint8]]:
+def _place(rng: np.random.Generator, glyphs: Glyphs, size: tuple[int, int], number: int) -> list[Piece]:
     """Choose and place up to `number` digits; the first is the main one, the rest are kept `MAIN_RATIO` smaller."""
     unit = min(size) / 64
-    pieces: list[_Piece] = []
-    instances = np.zeros(size, dtype=np.uint8)
+    pieces: list[Piece] = []
+    strokes = np.zeros(size, dtype=np.uint8)
+    taken = np.zeros(size, dtype=np.uint8)
     for _ in range(TRIES):
         if len(pieces) == number:
             break
@@ -84,45 +91,44 @@ def _arrange(
             low, high = float(MIN_HEIGHT), 28.0
         index = int(rng.integers(len(glyphs.digit)))
         height, aspect, degrees = rng.uniform(low, high) * unit, rng.uniform(0.85, 1.2), rng.uniform(-15, 15)
-        soft = draw_glyph(glyphs.ink[index], glyphs.box[index], height, aspect, degrees)
-        if pieces and soft.size * MAIN_RATIO > pieces[0].area:
-            height *= (pieces[0].area / MAIN_RATIO / soft.size) ** 0.5 * 0.97
+        ink = draw_glyph(glyphs.ink[index], glyphs.box[index], height, aspect, degrees)
+        if pieces and ink.size * MAIN_RATIO > pieces[0].ink.size:
+            height *= (pieces[0].ink.size / MAIN_RATIO / ink.size) ** 0.5 * 0.97
             if height < MIN_HEIGHT * unit:
                 continue
-            soft = draw_glyph(glyphs.ink[index], glyphs.box[index], height, aspect, degrees)
-            if soft.size * MAIN_RATIO > pieces[0].area:
+            ink = draw_glyph(glyphs.ink[index], glyphs.box[index], height, aspect, degrees)
+            if ink.size * MAIN_RATIO > pieces[0].ink.size:
                 continue
-        if soft.shape[0] > size[0] or soft.shape[1] > size[1]:
+        if ink.shape[0] > size[0] or ink.shape[1] > size[1]:
             continue
-        corner = _free_place(rng, instances, soft)
+        stroke = (ink >= STROKE).view(np.uint8)
+        corner = _free_corner(rng, taken, stroke)
         if corner is None:
             continue
-        piece = _Piece(int(glyphs.digit[index]), soft, *corner)
-        pieces.append(piece)
-        region = instances[piece.y : piece.y + soft.shape[0], piece.x : piece.x + soft.shape[1]]
-        region[soft >= 0.5] = len(pieces)
-    return pieces, instances
+        pieces.append(Piece(int(glyphs.digit[index]), ink, *corner))
+        part = pieces[-1].of(strokes)
+        part |= stroke
+        cv2.dilate(strokes, _NEAR, dst=taken)
+    return pieces
 
 
-def _free_place(
-    rng: np.random.Generator, instances: NDArray[np.uint8], soft: NDArray[np.float32]
+def _free_corner(
+    rng: np.random.Generator, taken: NDArray[np.uint8], stroke: NDArray[np.uint8]
 ) -> tuple[int, int] | None:
-    """Return a corner (y, x) where the strokes stay two pixels away from all others; boxes may overlap a little."""
-    taken = cv2.dilate(np.minimum(instances, 1), np.ones((5, 5), dtype=np.uint8))
-    height, width = soft.shape
+    """Return a corner (y, x) where no stroke is on pixels that are taken; the box may be on a few."""
+    height, width = stroke.shape
     for _ in range(8):
-        y = int(rng.integers(instances.shape[0] - height + 1))
-        x = int(rng.integers(instances.shape[1] - width + 1))
+        y = int(rng.integers(taken.shape[0] - height + 1))
+        x = int(rng.integers(taken.shape[1] - width + 1))
         region = taken[y : y + height, x : x + width]
-        if not region[soft >= 0.5].any() and region.mean() < 0.05:
+        if not (region & stroke).any() and cv2.countNonZero(region) / region.size < 0.05:
             return y, x
     return None
 
 
-def _paint(rng: np.random.Generator, canvas: NDArray[np.float32], piece: _Piece) -> None:
+def _blend(rng: np.random.Generator, canvas: NDArray[np.float32], piece: Piece) -> None:
     """Blend a digit in, darker or lighter than what is behind it, in a colour of its own."""
-    height, width = piece.soft.shape
-    region = canvas[piece.y : piece.y + height, piece.x : piece.x + width]
+    region = piece.of(canvas)
     behind = float(region.mean())
     contrast = rng.uniform(75, 140)
     lighter = bool(rng.integers(2))
@@ -131,5 +137,4 @@ def _paint(rng: np.random.Generator, canvas: NDArray[np.float32], piece: _Piece)
     elif behind - contrast < 5:
         lighter = True
     colour = behind + (contrast if lighter else -contrast) + rng.normal(0, 18, 3)
-    soft = piece.soft[..., None]
-    region += soft * (colour.astype(np.float32) - region)
+    region += SOFTNESS[piece.ink][..., None] * (colour.astype(np.float32) - region)
