@@ -79,26 +79,28 @@ def check(name: str, arguments: Arguments) -> Checked:
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         read = _Reader(arguments, GlobalHydra.instance().config_loader(), folders)
         found, chosen, values = read.groups()
-        base = compose(name, overrides=search, return_hydra_config=True)
-        keys = Keys(base, folders, bool(arguments.flags.multirun), arguments.as_typed)
-        for override in chosen:
-            if problem := keys.not_chosen(override, read.typed(override)):
-                found.append(problem)
         kept = [_single(override) for override in chosen] if not found else []
+        refused = None
         try:
             config = compose(name, overrides=[*search, *kept], return_hydra_config=True)
         except (HydraException, OmegaConfBaseException) as error:
-            found.append(_first_lines(error))
-            config = base  # keys can still be compared with those of the defaults
+            refused, kept = error, []
+            config = compose(name, overrides=search, return_hydra_config=True)  # to compare keys with
         keys = Keys(config, folders, bool(arguments.flags.multirun), arguments.as_typed)
+        if not kept:
+            homeless = [problem for o in chosen if (problem := keys.not_chosen(o, read.typed(o)))]
+            found += homeless or ([_first_lines(refused)] if refused else [])
+        changed = False
         for override in values:
             if problem := keys.problem(override):
                 found.append(problem)
             else:
                 kept.append(_single(override))
+                changed = True
         config = keys.config
         try:
-            config = compose(name, overrides=[*search, *kept])
+            if changed:
+                config = compose(name, overrides=[*search, *kept])
         except (HydraException, OmegaConfBaseException) as error:
             if not found:
                 found.append(_first_lines(error))
