@@ -118,22 +118,23 @@ class Keys:
         """Return that there is no such setting, and which was probably meant."""
         parent, _, name = key.rpartition(".")
         siblings = [k.rpartition(".")[2] for k in self.keys if k.rpartition(".")[0] == parent]
-        if parent in self.choices and (having := self._options_with(parent, name)):
-            chosen = self.choices[parent]
-            return f"{parent}={chosen} has no setting {name}; {' and '.join(f'{parent}={o}' for o in having)} have it"
+        node = OmegaConf.select(self.config, parent) if parent else None
+        built = isinstance(node, DictConfig) and "_target_" in node
+        if not built and parent in self.choices and (having := self._options_with(parent, name)):
+            choose = " or ".join(f"{parent}={option}" for option in having)
+            return f"{parent}={self.choices[parent]} has no setting {name}; choose {choose}"
         if parent and (close := closest(name, siblings)):
             return f"there is no setting {key}; did you mean {parent}.{close}?"
-        if key in ELSEWHERE:
-            return f"there is no setting {key}; here it is {ELSEWHERE[key]}="
+        if name in ELSEWHERE:
+            return f"there is no setting {key}; here it is {ELSEWHERE[name]}="
+        if isinstance(node, DictConfig) and siblings:
+            has = f"{parent} has {', '.join(s for s in siblings if not s.startswith('_'))}"
+            more = f"; another argument of its class is added with a plus: +{key}=..." if built else ""
+            return f"there is no setting {key}; {has}{more}"
         if same := [k for k in self.keys if k.rpartition(".")[2] == name and name]:
             return f"there is no setting {key}; did you mean {same[0]}?"
         if close := closest(key, self.keys):
             return f"there is no setting {key}; did you mean {close}?"
-        node = OmegaConf.select(self.config, parent) if parent else None
-        if isinstance(node, DictConfig) and siblings:
-            has = f"{parent} has {', '.join(s for s in siblings if not s.startswith('_'))}"
-            more = f"; another argument of its class is added with a plus: +{key}=..." if "_target_" in node else ""
-            return f"there is no setting {key}; {has}{more}"
         return f"there is no setting {key}; --help lists the groups and keys, --cfg job every setting"
 
     def _options_with(self, group: str, name: str) -> list[str]:

@@ -31,6 +31,7 @@ def check(config: DictConfig) -> None:
 
 def constructors(config: DictConfig) -> list[str]:
     """Return a line for each argument that a class does not take, or misses."""
+    quieten()
     whole = cast(Node, OmegaConf.to_container(config, resolve=False))  # what is broken, other checks have said
     return [*signatures.problems(whole), *weights.problems(whole)]
 
@@ -78,4 +79,4 @@ def _line(key: str, error: Exception) -> str:
     if isinstance(error, TypeError):  # seldom written for people: say where it arose
         frame = traceback.extract_tb(error.__traceback__)[-1]
         return f"{key}: {type(error).__name__}: {text} ({Path(frame.filename).name}, line {frame.lineno})"
-    return text if re.match(rf"[\w.]+=|{re.escape(key)}\b", text) else f"{key}: {text}"
+    return text if re.match(rf"\w+(\.\w+)+=|{re.escape(key)}\b", text) else f"{key}: {text}"
