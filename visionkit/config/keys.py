@@ -123,14 +123,14 @@ class Keys:
         if not built and parent in self.choices and (having := self._options_with(parent, name)):
             choose = " or ".join(f"{parent}={option}" for option in having)
             return f"{parent}={self.choices[parent]} has no setting {name}; choose {choose}"
+        plus = f"another argument of its class is added with a plus: +{key}=..." if built else ""
         if parent and (close := closest(name, siblings)):
-            return f"there is no setting {key}; did you mean {parent}.{close}?"
+            return f"there is no setting {key}; did you mean {parent}.{close}? {plus}".rstrip()
         if name in ELSEWHERE:
             return f"there is no setting {key}; here it is {ELSEWHERE[name]}="
         if isinstance(node, DictConfig) and siblings:
             has = f"{parent} has {', '.join(s for s in siblings if not s.startswith('_'))}"
-            more = f"; another argument of its class is added with a plus: +{key}=..." if built else ""
-            return f"there is no setting {key}; {has}{more}"
+            return f"there is no setting {key}; {has}" + (f"; {plus}" if plus else "")
         if same := [k for k in self.keys if k.rpartition(".")[2] == name and name]:
             return f"there is no setting {key}; did you mean {same[0]}?"
         if close := closest(key, self.keys):
