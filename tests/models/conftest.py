@@ -80,6 +80,7 @@ def scene() -> Callable[..., tuple[torch.Tensor, Targets]]:
             boxes.append([x, y, x + w, y + h])
         targets = Targets(
             labels=labels,
+            multilabel=torch.eye(CLASSES)[labels],
             mask=mask,
             boxes=torch.tensor(boxes, dtype=torch.float32),
             box_label=labels,

@@ -11,13 +11,15 @@ from visionkit.types import LABEL_KINDS, Boxes, ClassScores, MaskScores, Targets
 
 CONF = Path(__file__).parents[2] / "conf"
 BACKBONES = sorted(path.stem for path in (CONF / "backbone").glob("*.yaml"))
-HEADS = ["linear", "fcn", "unet", "fcos"]
+HEADS = sorted(path.stem for path in (CONF / "head").glob("[!_]*.yaml"))
 NECKS = {"fcos": "fpn"}
 ALIASES = {"_classification": "linear", "_segmentation": "unet", "_detection": "fcos"}
 
 
-def test_every_head_is_held_to_the_contract() -> None:
-    assert {path.stem for path in (CONF / "head").glob("*.yaml")} == {*HEADS, *ALIASES}
+def test_every_task_has_its_head_and_neck() -> None:
+    for group in ("head", "neck"):
+        assert {path.stem for path in (CONF / group).glob("_*.yaml")} == set(ALIASES)
+    assert {f"_{path.stem}" for path in (CONF / "task").glob("*.yaml")} == set(ALIASES)
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
@@ -36,7 +38,7 @@ def test_backbones_announce_what_they_make_and_serve_every_head(backbone, build)
         outputs = network.outputs(maps, (75, 53))["only"]
         sum(tensor.sum() for tensor in outputs if tensor.requires_grad).backward(retain_graph=True)
         assert [name for name, p in network.named_parameters() if p.grad is None] == []
-        if head in ("fcn", "unet"):
+        if network.heads["only"].kind == "mask":
             assert outputs.logits.shape == (2, 3, 75, 53)
 
 
@@ -53,7 +55,7 @@ def test_loss_and_decoding_hold_no_parameter(head, build, scene) -> None:
     sum(terms.values()).backward()
     assert [name for name, p in network.named_parameters() if p.grad is None or not p.grad.isfinite().all()] == []
     assert [name for name, p in network.heads.named_parameters() if not p.grad.any()] == []
-    kinds = {"labels": ClassScores, "mask": MaskScores, "boxes": Boxes}
+    kinds = {"labels": ClassScores, "multilabel": ClassScores, "mask": MaskScores, "boxes": Boxes}
     assert isinstance(stranger.decode(outputs), kinds[stranger.kind])
 
 
@@ -62,6 +64,8 @@ def _nothing(kind: str) -> Targets:
     present = torch.ones(images, len(LABEL_KINDS), dtype=torch.bool)
     if kind == "labels":
         return Targets(labels=torch.zeros(images, dtype=torch.int64), present=~present)
+    if kind == "multilabel":
+        return Targets(multilabel=torch.zeros(images, 3), present=~present)
     if kind == "mask":
         return Targets(mask=torch.full((images, 33, 20), 255, dtype=torch.uint8), present=present)
     none = torch.zeros(0, dtype=torch.int64)
@@ -79,8 +83,8 @@ def test_nothing_to_learn_from_still_reaches_every_parameter(head, build) -> Non
         total = sum(terms.values())
         total.backward()
         assert total.isfinite()
-        if head != "fcos" or not targets.present.any():
-            assert total == 0  # only FCOS learns from an image in which there is nothing
+        if top.kind != "boxes" or not targets.present.any():
+            assert total == 0  # only a detector learns from an image in which there is nothing
         assert [name for name, p in network.named_parameters() if p.grad is None or not p.grad.isfinite().all()] == []
 
 
@@ -114,15 +118,15 @@ def test_learns_one_batch_by_heart(head, build, scene) -> None:
     top = network.heads["only"]
     images, targets = scene(6, context=255)
     optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3)
-    for _ in range(60 if head == "fcos" else 25):
+    for _ in range(60 if top.kind == "boxes" else 25):
         optimizer.zero_grad()
         sum(top.loss(network(images, targets)["only"], targets).values()).backward()
         optimizer.step()
     with torch.no_grad():
         prediction = top.decode(network(images)["only"])  # in training mode: 25 steps are few for running statistics
-    if head == "linear":
+    if top.kind in ("labels", "multilabel"):
         assert (prediction.probabilities.argmax(1) == targets.labels).all()
-    elif head == "fcos":
+    elif top.kind == "boxes":
         first = torch.stack([(prediction.image == image).nonzero()[0, 0] for image in range(6)])
         assert (prediction.label[first] == targets.box_label).all()
         assert box_iou(prediction.boxes[first], targets.boxes).diagonal().min() > 0.7

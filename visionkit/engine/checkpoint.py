@@ -145,10 +145,16 @@ def check_targets(node: Any, contracts: tuple[type, ...], trusted: Sequence[str]
         try:
             found = get_class(target)
         except (HydraException, ImportError, ValueError) as error:
-            raise CheckpointError(f"{path} wants {target}, which cannot be imported: {error}") from None
+            reason = str(error.__cause__ or error).splitlines()[0]
+            raise CheckpointError(f"{path} wants {target}, which cannot be imported: {reason}") from None
         if not issubclass(found, contracts):
             names = ", ".join(contract.__name__ for contract in contracts)
             raise CheckpointError(f"{path} wants {target}, which is none of {names}")
+
+
+def foreign_packages(node: Any) -> list[str]:
+    """Return the packages beside visionkit whose classes a node names: who loads it has to trust them."""
+    return sorted({target.split(".")[0] for target in _targets(node)} - {"visionkit"})
 
 
 def _targets(node: Any) -> Iterator[str]:

@@ -26,6 +26,7 @@ def quieten() -> None:
         warnings.filterwarnings("ignore", message=message)
     for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)  # it logs what it raises as well
 
 
 def start_log(run_dir: Path | None, *, screen: bool = True) -> logging.Logger:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from visionkit.data.files import ImageFiles
-from visionkit.engine.checkpoint import versions
+from visionkit.engine.checkpoint import foreign_packages, versions
 from visionkit.engine.setup import Setup
 
 
@@ -89,10 +89,14 @@ def show(result: dict[str, Any], setup: Setup, run_dir: Path) -> None:
     source = _an_image(setup)
     console.print("\nnext:", style="bold")
     split = "test" if "test" in setup.data.records else "val"
+    manifest = setup.module.manifest
+    own = foreign_packages([manifest[part] for part in ("tasks", "network", "data")])
+    given = " " + shlex.quote(f"trusted=[{','.join(own)}]") if own else ""
+    loaded = f"{model!r}, trusted={own}" if own else repr(model)
     for command in (
-        f"python -m visionkit.evaluate checkpoint={shlex.quote(model)} split={split}",
-        f"python -m visionkit.predict checkpoint={shlex.quote(model)} source={shlex.quote(source)}",
-        "python -c " + shlex.quote(f"import visionkit; print(visionkit.load({model!r}).predict({source!r}))"),
+        f"python -m visionkit.evaluate checkpoint={shlex.quote(model)} split={split}{given}",
+        f"python -m visionkit.predict checkpoint={shlex.quote(model)} source={shlex.quote(source)}{given}",
+        "python -c " + shlex.quote(f"import visionkit; print(visionkit.load({loaded}).predict({source!r}))"),
     ):
         console.print(f"  {command}", markup=False)
 

@@ -40,7 +40,8 @@ def _node_problems(node: dict[str, Any], key: str) -> Iterator[str]:
     try:
         constructor = get_object(target)
     except (HydraException, ImportError, AttributeError, ValueError) as error:
-        yield f"{key}._target_={target} cannot be imported: {str(error).splitlines()[0]}"
+        reason = str(error.__cause__ or error).splitlines()[0]  # Hydra's own first line only repeats the target
+        yield f"{key}._target_={target} cannot be imported: {reason}"
         return
     parameters = inspect.signature(constructor).parameters
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
