@@ -6,19 +6,22 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from visionkit.config.command import Command, Trial, run
+from visionkit.config.command import Command, Trial, run, swift_imports
 
 
 def main(config: DictConfig, choices: dict[str, Any]) -> float | None:
     """Freeze the composed config and train from it."""
-    from visionkit.engine.launch import launch
+    with swift_imports():
+        import visionkit.engine.fit  # noqa: F401  with all that a training needs; launching would import it bit by bit
+        from visionkit.engine.launch import launch
 
     return launch(config, choices)
 
 
 def constructors(config: DictConfig) -> list[str]:
     """Return what the classes of a config do not take."""
-    from visionkit.engine import preflight
+    with swift_imports():
+        from visionkit.engine import preflight
 
     return preflight.constructors(config)
 
