@@ -3,6 +3,7 @@ from __future__ import annotations
 import pickle
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
@@ -81,6 +82,8 @@ def test_a_scene_carries_every_label_and_they_agree(train: Records) -> None:
             y, x = np.nonzero(instances == number)
             assert box.tolist() == [x.min(), y.min(), x.max() + 1, y.max() + 1]  # tight, and inside the picture
             assert (mask[y, x] == digit + 1).all()
+            near = cv2.dilate((instances == number).astype(np.uint8), np.ones((5, 5), dtype=np.uint8))
+            assert set(instances[near > 0].tolist()) == {0, number}  # two pixels away from all others
         assert np.array_equal(mask > 0, instances > 0)
         areas = area(boxes)
         assert train.labels[index] == digits[np.argmax(areas)]
