@@ -31,7 +31,12 @@ GOAL_STEP = 1.5
 
 _MODULES = "VISIONKIT_STARTUP_MODULES"
 # Without looking for garbage, as the command itself imports: else the difference would hide that gain.
-_IMPORTS = "import gc, importlib, json, sys\ngc.disable()\nfor name in json.load(open(sys.argv[1])):\n    importlib.import_module(name)"
+_IMPORTS = """
+import gc, importlib, json, sys
+gc.disable()
+for name in json.load(open(sys.argv[1])):
+    importlib.import_module(name)
+"""
 
 
 class FirstStep(L.Callback):

@@ -61,7 +61,7 @@ WRONG: dict[str, tuple[str, list[str], list[str]]] = {
     "batch": ("train", ["data.batch_size=0"], ["data.batch_size=0", "at least 1"]),
     "probability": ("train", ["data.mirror=2"], ["data.mirror=2", "0 to 1"]),
     "seed": ("train", ["seed=-1"], ["seed=-1", "at least 0"]),
-    "no data set": ("train", ["data=_base"], ["digits, image_folder"]),
+    "no data set": ("train", ["data=_base"], ["digits or image_folder"]),
     "no spread": ("train", ["normalize.std=[0,1,1]"], ["normalize.std", "above 0"]),
     "precision that a CPU has not": ("train", ["trainer=cpu", "trainer.precision=16-mixed"], ["bf16-mixed"]),
     "no checkpoint": ("predict", ["source=<folder>"], ["checkpoint has no value", "checkpoint=..."]),

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from visionkit.config import values
+from visionkit.config.folders import conf_dir, options
 from visionkit.errors import ConfigError
 
 
@@ -60,7 +61,7 @@ def _wrong_values(config: DictConfig) -> Iterator[str]:
 def _contradictions(config: DictConfig) -> Iterator[str]:
     data, trainer = config.get("data"), config.get("trainer")
     if "task" in config and "reader" not in (data or {}):
-        yield "data.reader: nothing reads the data; choose data=digits, image_folder, mask_folder or voc"
+        yield f"data.reader: nothing reads the data; choose data={' or '.join(options([conf_dir()], 'data'))}"
     if trainer and str(trainer.get("precision", "")).startswith("16") and trainer.get("accelerator") == "cpu":
         yield f"trainer.precision={trainer.precision} needs a GPU; on a CPU choose bf16-mixed or 32-true"
     if config.get("epochs") is not None and config.get("budget") is not None:

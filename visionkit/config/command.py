@@ -68,8 +68,10 @@ def run(command: Command) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come to us instead of being printed by Hydra
     yield_cores()
     trials: list[Trial] = []
+    typed = sys.argv[1:]
 
     def job(config: DictConfig) -> Any:
+        sys.argv[1:] = typed  # Hydra has read its own; what is recorded is what a person types
         hydra_config = HydraConfig.get()
         choices = dict(hydra_config.runtime.choices)
         if hydra_config.mode == RunMode.MULTIRUN:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -47,7 +48,7 @@ def plain(node: Any) -> Any:
 def command_line(overrides: Sequence[str] | None = None) -> str:
     """Return the command that a person could type again, with the process's own arguments or with others."""
     given = sys.argv[1:] if overrides is None else overrides
-    arguments = [f'"{a}"' if any(c in a for c in " ()'&;,#") else a for a in given]
+    arguments = [shlex.quote(argument) for argument in given]
     module = Path(sys.argv[0]).stem
     return " ".join(["python", "-m", f"visionkit.{module}", *arguments])
 
