@@ -25,7 +25,7 @@ WRONG: dict[str, tuple[str, list[str], list[str]]] = {
     "key of a part": ("train", ["optimizer.lrr=1"], ["did you mean optimizer.lr?"]),
     "key without its part": ("train", ["batch_size=8"], ["did you mean data.batch_size?"]),
     "another tool's word": ("train", ["imgsz=64"], ["here it is data.size="]),
-    "key of another option": ("train", ["data.root=/tmp"], ["data=digits has no setting root; choose data=image_folder"]),
+    "key of another option": ("train", ["data.root=x"], ["data=digits has no setting root; choose data=image_folder"]),
     "trainer's own word": ("train", ["trainer.max_epochs=3"], ["here it is epochs="]),
     "argument without a plus": ("train", ["trainer.limit_train_batches=5"], ["+trainer.limit_train_batches=..."]),
     "unlike anything": ("train", ["frobnicate=1"], ["--help lists"]),
