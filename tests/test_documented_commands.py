@@ -107,14 +107,14 @@ def arguments_of(command: str, place: Path) -> tuple[str, list[str]]:
     given = words[words.index(f"visionkit.{name}") + 1 :] if f"visionkit.{name}" in words else words[2:]
     if name == "train":
         given = [word for word in given if not word.startswith(("run_dir=", "epochs="))] + list(SHORT)
+        for experiment, root in {"clothing10": "clothes", "bccd": "cells", "camvid": "roads"}.items():
+            given += [f"data.root={root}"] if f"experiment={experiment}" in given else []
         digits = not any(w.startswith(("data=", "data.root")) or w == "experiment=sklearn_digits" for w in given)
         given += ["data.num_scenes=40"] if digits else []
-        for experiment, root in {"clothing10": "clothes", "bccd": "cells", "camvid": "roads"}.items():
-            if f"experiment={experiment}" in given:
-                given = [w for w in given if not w.startswith("data.root")] + [f"data.root={root}"]
     return name, given
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", OURS)
 def test_a_documented_command_runs(
     command: str, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
