@@ -246,9 +246,13 @@ def test_what_cannot_be_written_is_said_before_anything_else(tmp_path: Path) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("backbone", ["resnet18", "resnet_tiny", "inception_tiny", "googlenet", "vgg11_bn"])
-@pytest.mark.parametrize(("task", "name"), [(task, name) for task in TASKS for name in FORMATS])
-def test_every_backbone_exports(tmp_path: Path, backbone: str, task: str, name: str) -> None:
+@pytest.mark.parametrize(
+    ("backbone", "name"),
+    [("resnet18", "onnx"), ("googlenet", "onnx"), ("vgg11_bn", "onnx"), ("resnet_tiny", "torch"),
+     ("inception_tiny", "torch")],
+)  # fmt: skip
+@pytest.mark.parametrize("task", TASKS)
+def test_backbones_of_every_family_export(tmp_path: Path, backbone: str, task: str, name: str) -> None:
     source = checkpoint(tmp_path, task, f"backbone={backbone}")
     run = runner(exported(source, name))
     network = load_model(source).network

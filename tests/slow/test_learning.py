@@ -23,7 +23,6 @@ def trained(command: Run, folder: Path, *arguments: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("task", "metric", "goal"),
     [
-        ("classification", "val/accuracy", 0.9),
         ("segmentation", "val/mIoU_foreground", 0.4),
         ("detection", "val/mAP_50", 0.8),
     ],
