@@ -248,7 +248,7 @@ def test_what_cannot_be_written_is_said_before_anything_else(tmp_path: Path) -> 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("backbone", "name"),
-    [("resnet18", "onnx"), ("googlenet", "onnx"), ("vgg11_bn", "onnx"), ("resnet_tiny", "torch"),
+    [("resnet18", "onnx"), ("googlenet", "onnx"), ("resnet_tiny", "torch"),
      ("inception_tiny", "torch")],
 )  # fmt: skip
 @pytest.mark.parametrize("task", TASKS)

@@ -28,7 +28,7 @@ def trained(command: Run, folder: Path, *arguments: str) -> dict[str, Any]:
     ],
 )
 def test_the_defaults_learn_the_digits(command: Run, tmp_path: Path, task: str, metric: str, goal: float) -> None:
-    result = trained(command, tmp_path, "experiment=digits", f"task={task}", "budget=60s")
+    result = trained(command, tmp_path, "experiment=digits", f"task={task}", "budget=50s")
     assert result["metrics"][metric] >= goal
     assert result["trivial"][metric] <= 0.2
 
