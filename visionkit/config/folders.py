@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import count
 from pathlib import Path
 
 from visionkit.errors import ConfigError
@@ -41,15 +42,13 @@ def make_run_dir(run_dir: str | None, name: str) -> Path:
         return chosen
     start = time.localtime()
     stem = Path("runs", time.strftime("%Y-%m-%d", start), f"{time.strftime('%H-%M-%S', start)}_{name}").absolute()
-    number = 1
-    while True:
-        folder = stem if number == 1 else stem.with_name(f"{stem.name}_{number}")
+    for folder in _numbered(stem):
         try:
             _mkdir(folder, exist_ok=False)
         except FileExistsError:
-            number += 1
-        else:
-            return folder
+            continue
+        break
+    return folder
 
 
 def sweep_dir(run_dir: str | None, task: str, overrides: Sequence[str]) -> Path:
@@ -65,10 +64,13 @@ def sweep_dir(run_dir: str | None, task: str, overrides: Sequence[str]) -> Path:
         return chosen
     space = hashlib.sha256("\n".join(sorted(overrides)).encode()).hexdigest()[:8]
     stem = Path("runs", "sweeps", f"{task}_{space}").absolute()
-    number = 1
-    while (folder := stem if number == 1 else stem.with_name(f"{stem.name}_{number}")).exists():
-        number += 1
-    return folder
+    return next(folder for folder in _numbered(stem) if not folder.exists())
+
+
+def _numbered(stem: Path) -> Iterator[Path]:
+    """Yield a folder's path, then the same with a number behind it, from 2 on without end."""
+    yield stem
+    yield from (stem.with_name(f"{stem.name}_{number}") for number in count(2))
 
 
 def _mkdir(folder: Path, *, exist_ok: bool) -> None:
