@@ -11,7 +11,6 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.progress import track
 
-from visionkit.config.checks import missing
 from visionkit.config.folders import make_run_dir
 from visionkit.config.frozen import command_line, commit, plain
 from visionkit.data.reader import Reader
@@ -29,8 +28,6 @@ def evaluate(config: DictConfig, *, new_data: bool) -> float:
     `new_data` tells that a data set was chosen on the command line; otherwise the checkpoint's own is taken, with
     what was given under `data` laid over it.
     """
-    if problems := missing(config):
-        raise ConfigError("\n".join(problems))
     start_log(None)
     model = load_model(config.checkpoint, config.trusted)
     node = config.data if new_data else merged_data(model, config.get("data"), config.trusted, Path(config.checkpoint))

@@ -10,20 +10,18 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.progress import track
 
-from visionkit.config.checks import missing
 from visionkit.config.folders import make_run_dir
+from visionkit.config.values import source_path
 from visionkit.data.listing import IMAGE_SUFFIXES
 from visionkit.engine.loading import load
 from visionkit.engine.pictures import write_image
 from visionkit.engine.predictor import Predictor, read
-from visionkit.errors import ConfigError, DataError
+from visionkit.errors import DataError
 
 
 def predict(config: DictConfig) -> None:
     """Predict as the command's config says; images that cannot be read are named at the end, the others done."""
-    if problems := missing(config):
-        raise ConfigError("\n".join(problems))
-    source = Path(config.source).expanduser()
+    source = source_path(config.source)
     files = images_of(source)
     predictor = load(config.checkpoint, config.device, config.trusted)
     out = make_run_dir(config.out, "predict")
@@ -65,8 +63,6 @@ def images_of(source: Path) -> list[Path]:
     """Return the image files that a source names. Raises DataError when there are none."""
     if source.is_file():
         return [source]
-    if not source.is_dir():
-        raise DataError(f"source={source} is neither a file nor a folder; give an image or a folder of images")
     files = sorted(path for path in source.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
     if not files:
         raise DataError(f"source={source} holds no image; these endings are read: {', '.join(sorted(IMAGE_SUFFIXES))}")

@@ -12,7 +12,6 @@ from omegaconf import DictConfig
 from rich.console import Console
 from torch import Tensor
 
-from visionkit.config.checks import missing
 from visionkit.engine.checkpoint import load_model
 from visionkit.engine.exporter.agreement import PIXELS, PROBABILITY, Agreement
 from visionkit.engine.exporter.description import describe
@@ -33,8 +32,6 @@ def export(config: DictConfig) -> Path:
 
     Raises UserError, and leaves no file, when the file does not give what the checkpoint gives.
     """
-    if problems := missing(config):
-        raise ConfigError("\n".join(problems))
     if config.format not in FORMATS:
         raise ConfigError(f"format={config.format} cannot be written; {did_you_mean(str(config.format), FORMATS)}")
     form = FORMATS[config.format]
