@@ -16,7 +16,7 @@ from visionkit.config.frozen import thaw
 from visionkit.engine import sweep
 from visionkit.errors import ConfigError
 
-SPACE = ("data=sklearn_digits", "data.size=16", "trainer=debug", "optimizer.lr=1e-3,1e-2")
+SPACE = ("data=sklearn_digits", "data.size=32", "trainer=debug", "optimizer.lr=1e-3,1e-2")
 
 
 def test_a_trial_that_fails_leaves_the_others_alone(command: Run, tmp_path: Path) -> None:

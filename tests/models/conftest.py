@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
-from hydra.utils import instantiate
+from omegaconf import OmegaConf
 
-from visionkit.models.contracts import Backbone, Head, Neck
+from visionkit.engine import build as engine_build
+from visionkit.models.contracts import Backbone, Neck
 from visionkit.models.network import Network
 from visionkit.types import Targets
 
@@ -28,7 +29,7 @@ def one_thread() -> Iterator[None]:
 
 def _node(group: str, name: str) -> Any:
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose(f"{group}/{name}").get(group, {})
+        return OmegaConf.to_container(compose(f"{group}/{name}"), resolve=False).get(group, {})
 
 
 @pytest.fixture
@@ -41,16 +42,15 @@ def build() -> Callable[..., Network]:
     def make(backbone: str | Backbone, head: str, neck: str = "none", device: str = "cpu") -> Network:
         torch.manual_seed(0)
         with torch.device(device):
-            body: Backbone = (
-                instantiate(_node("backbone", backbone), _convert_="all") if isinstance(backbone, str) else backbone
-            )
-            levels, necks = body.levels, {}
-            if node := _node("neck", neck):
-                pyramid: Neck = instantiate(node, _partial_=True, _convert_="all")(levels=levels)
-                levels, necks = pyramid.levels, {"neck": pyramid}
-            top: Head = instantiate(_node("head", head), _partial_=True, _convert_="all")(
-                levels=levels, num_classes=CLASSES
-            )
+            parts = {"backbone": backbone, "neck": _node("neck", neck), "head": _node("head", head)}
+            if isinstance(backbone, str):
+                parts["backbone"] = _node("backbone", backbone)
+                parts["backbone"] = engine_build.build(engine_build.backbone_node(parts))
+            body: Backbone = parts["backbone"]
+            necks: dict[str, Neck] = {}
+            if parts["neck"]:
+                necks["neck"] = engine_build.build(parts["neck"], levels=body.levels)
+            top = engine_build.build_head(parts["head"], body, necks.get("neck"), CLASSES)
             mean_std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
             return Network(body, necks, {"only": top}, {"only": next(iter(necks), None)}, *mean_std)
 

@@ -21,7 +21,7 @@ def _network() -> Network:
     backbone = ConvNet({"channels": 8, "kernel": 3, "stride": 2}, stages)
     neck = FPN(8, 4, 2, levels=backbone.levels)
     heads = {
-        "label": LinearHead(0.0, CrossEntropy(), levels=backbone.levels, num_classes=3),
+        "label": LinearHead(0.0, 0.3, CrossEntropy(), levels=backbone.levels, num_classes=3),
         "mask": FCNHead(4, CrossEntropyDice(), levels=neck.levels, num_classes=3),
         "box": FCOSHead(1, 0.05, 1.5, 0.05, 0.6, 100, 10, FCOSLoss(), levels=neck.levels, num_classes=3),
     }

@@ -1,7 +1,7 @@
 """Build the parts of a run from config nodes; the only place that calls Hydra's `instantiate`.
 
 Nodes are asked for as partials and called with the run-time values that no config can know: a neck with `levels`,
-a head with `levels` and `num_classes`, an optimizer with its parameters.
+a head with `levels`, `num_classes` and the backbone's auxiliary classifiers, an optimizer with its parameters.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 from visionkit.config.folders import conf_dir, options
 from visionkit.engine import weights
 from visionkit.errors import ConfigError
-from visionkit.models.contracts import Head
+from visionkit.models.contracts import Backbone, Head, Neck
 from visionkit.models.network import Network
 from visionkit.tasks.base import Task
 from visionkit.types import Classes
@@ -51,13 +51,26 @@ def network_node(config: Node) -> Node:
     necks = {"neck": config["neck"]} if config["neck"] else {}
     mean, std = weights.normalisation(config)
     return {
-        "backbone": config["backbone"],
+        "backbone": backbone_node(config),
         "necks": necks,
         "heads": {name: config["head"]},
         "routes": {name: "neck" if necks else None},
         "mean": mean,
         "std": std,
     }
+
+
+def backbone_node(config: Node) -> Node:
+    """Return the backbone's node of a train config, an open `padding` decided.
+
+    Published logits need the layers as they were published; every other head counts on the cells of `Level`.
+    """
+    node: Node = config["backbone"]
+    if node.get("padding", "same") is not None:
+        return node
+    head: type[Head] = get_class(config["head"]["_target_"])
+    pools = not config["neck"] and head.kind in ("labels", "multilabel")
+    return {**node, "padding": "published" if pools else "same"}
 
 
 def build_tasks(nodes: Mapping[str, Node]) -> dict[str, Task]:
@@ -72,9 +85,18 @@ def build_network(node: Node, class_names: Mapping[str, tuple[str, ...]]) -> Net
     heads = {}
     for name, head in node["heads"].items():
         route = node["routes"][name]
-        levels = backbone.levels if route is None else necks[route].levels
-        heads[name] = build(head, levels=levels, num_classes=len(class_names[name]))
+        heads[name] = build_head(head, backbone, None if route is None else necks[route], len(class_names[name]))
     return Network(backbone, necks, heads, node["routes"], node["mean"], node["std"])
+
+
+def build_head(node: Node, backbone: Backbone, neck: Neck | None, num_classes: int) -> Head:
+    """Return the head of a node, behind a neck or straight on the backbone, there with its auxiliary classifiers."""
+    run_time: dict[str, Any] = {"levels": (neck or backbone).levels, "num_classes": num_classes}
+    kind: type[Head] = get_class(node["_target_"])
+    if neck is None and kind.takes_auxiliary:
+        run_time["auxiliary_classifiers"] = backbone.auxiliary_classifiers(num_classes)
+    head: Head = build(node, **run_time)
+    return head
 
 
 def build_data(data: Node, augment: Node | None, seed: int, kinds: tuple[str, ...]) -> DataModule:

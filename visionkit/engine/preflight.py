@@ -13,10 +13,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from visionkit.config import checks
 from visionkit.config.frozen import plain
+from visionkit.config.values import image_size
 from visionkit.engine import build, signatures, weights
 from visionkit.engine.build import Node
 from visionkit.engine.quiet import quieten
 from visionkit.errors import ConfigError, UserError
+from visionkit.models.contracts import Backbone, Head, Neck
 
 
 def check(config: DictConfig) -> None:
@@ -46,7 +48,7 @@ def _misfits(config: Node) -> Iterator[str]:
     def attempt(key: str, make: Callable[[], Any]) -> Any:
         try:
             return make()
-        except (UserError, ValueError, TypeError) as error:
+        except (UserError, ValueError, TypeError, RuntimeError) as error:
             problems.append(_line(key, error))
             return None
 
@@ -55,13 +57,19 @@ def _misfits(config: Node) -> Iterator[str]:
         attempt("head", lambda: build.check_heads(build.network_node(config), tasks))
     if tasks and not problems:
         with torch.device("meta"):
-            backbone = attempt("backbone", lambda: build.build(config["backbone"]))
-            neck = backbone
+            backbone = attempt("backbone", lambda: build.build(build.backbone_node(config)))
+            neck = None
             if backbone and config["neck"]:
                 neck = attempt("neck", lambda: build.build(config["neck"], levels=backbone.levels))
-            head = neck and attempt("head", lambda: build.build(config["head"], levels=neck.levels, num_classes=2))
+            head = None
+            if backbone and not problems:
+                head = attempt("head", lambda: build.build_head(config["head"], backbone, neck, num_classes=2))
             parameters = [torch.nn.Parameter(torch.zeros(1))]
         if head:
+            size = image_size(config["data"]["size"])
+            problems += [line for line in [_too_small(config, backbone, size)] if line]
+            if not problems:
+                attempt("head", lambda: _forward(backbone, neck, head, size))
             attempt("optimizer", lambda: build.build(config["optimizer"], params=parameters))
     attempt("scheduler", lambda: build.build(config["scheduler"]))
     attempt("data.reader", lambda: build.build(config["data"]["reader"]))
@@ -71,6 +79,38 @@ def _misfits(config: Node) -> Iterator[str]:
     quiet = {"logger": False, "enable_progress_bar": False, "enable_checkpointing": False}
     attempt("trainer", lambda: build_trainer({**limits(config), **config["trainer"]}, **quiet))
     yield from problems
+
+
+def _forward(backbone: Backbone, neck: Neck | None, head: Head, size: tuple[int, int]) -> None:
+    """Run two images of a size through the parts of a network on the meta device."""
+    maps = backbone(torch.empty(2, 3, *size, device="meta"))
+    levels = maps if head.takes_auxiliary else maps[: len(backbone.levels)]
+    head(neck(levels) if neck else levels, size)
+
+
+def _too_small(config: Node, backbone: Backbone, size: tuple[int, int]) -> str:
+    """Return what to type when images are smaller than the backbone can take, else nothing."""
+
+    def serves(height: int, width: int) -> bool:
+        try:
+            backbone(torch.empty(2, 3, height, width, device="meta"))
+        except RuntimeError:  # a window that is larger than its map
+            return False
+        return min(height, width) >= stride
+
+    stride = backbone.levels[-1].stride
+    if serves(*size):
+        return ""
+    enough = next((side for side in range(stride, 20 * stride, 16) if serves(side, side)), None)
+    if enough is None:
+        backbone(torch.empty(2, 3, *size, device="meta"))  # not a matter of size: what it raises is the problem
+    node = build.backbone_node(config)
+    padded = node.get("padding") == "published" and min(size) >= stride
+    return (
+        f"data.size={config['data']['size']} is too small for this backbone, whose coarsest map has a cell every "
+        f"{stride} pixels; give data.size={enough} or more{' or backbone.padding=same' if padded else ''}, "
+        "or choose a backbone of fewer stages"
+    )
 
 
 def _line(key: str, error: Exception) -> str:

@@ -15,7 +15,7 @@ from visionkit.suggest import closest
 
 RUN_TIME = {
     "neck": {"levels"},
-    "head": {"levels", "num_classes"},
+    "head": {"levels", "num_classes", "auxiliary_classifiers"},
     "optimizer": {"params"},
     "trainer": {"callbacks", "logger"},
     "logger": {"save_dir"},

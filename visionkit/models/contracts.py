@@ -15,14 +15,30 @@ class Backbone(nn.Module, ABC):
     """Turns float images (B, C, H, W) into one feature map a level, fine to coarse.
 
     `levels` is set in the constructor, with strictly rising strides; map i has
-    ceil(H / stride) x ceil(W / stride) cells whatever the size.
+    ceil(H / stride) x ceil(W / stride) cells whatever the size. A backbone whose layers do not round sizes up by
+    themselves takes `padding`: `same`, also meant by None, keeps that promise; `published` leaves the layers as their
+    authors had them, for heads that pool.
     """
 
     levels: tuple[Level, ...]
 
     @abstractmethod
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Return one map a level."""
+        """Return one map a level and, behind them, one for each of its auxiliary classifiers."""
+
+    def auxiliary_classifiers(self, num_classes: int) -> list[nn.Module]:
+        """Return new classifiers for the maps behind those of the levels: map in, logits (B, num_classes) out.
+
+        Most backbones have none.
+        """
+        return []
+
+    def level_of(self, name: str) -> int:
+        """Return the index of the finest level that needs a parameter or buffer, named as in the state dict.
+
+        What can be frozen stage by stage implements it.
+        """
+        raise NotImplementedError
 
 
 class Neck(nn.Module, ABC):
@@ -44,6 +60,10 @@ class Head(nn.Module, ABC):
 
     kind: ClassVar[str]
     """The entry of `LABEL_KINDS` that it learns from."""
+
+    takes_auxiliary: ClassVar[bool] = False
+    """Whether it trains auxiliary classifiers: without a neck it is then built with `auxiliary_classifiers=`, and gets
+    the maps that they read behind those of the levels."""
 
     @abstractmethod
     def forward(self, features: Sequence[Tensor], image_size: tuple[int, int], targets: Targets | None = None) -> Any:

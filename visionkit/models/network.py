@@ -60,17 +60,20 @@ class Network(nn.Module):
         return (images.float() - self.mean) / self.std
 
     def features(self, images: Tensor) -> list[Tensor]:
-        """Return the backbone's maps of normalised images, fine to coarse."""
+        """Return the backbone's maps of normalised images, fine to coarse, then those of its auxiliary classifiers."""
         return cast(list[Tensor], self.backbone(images))
 
     def outputs(
         self, features: Sequence[Tensor], image_size: tuple[int, int], targets: Targets | None = None
     ) -> dict[str, Any]:
         """Return every head's outputs from the backbone's maps; `image_size` is (height, width) in pixels."""
-        levels: dict[str | None, Sequence[Tensor]] = {None: features}
-        for name, neck in self.necks.items():
-            levels[name] = neck(features)
-        return {name: head(levels[self.routes[name]], image_size, targets) for name, head in self.heads.items()}
+        own = features[: len(self.backbone.levels)]
+        levels: dict[str | None, Sequence[Tensor]] = {name: neck(own) for name, neck in self.necks.items()}
+        outputs = {}
+        for name, head in self.heads.items():
+            levels[None] = features if cast(Head, head).takes_auxiliary else own
+            outputs[name] = head(levels[self.routes[name]], image_size, targets)
+        return outputs
 
     def forward(self, images: Tensor, targets: Targets | None = None) -> dict[str, Any]:
         """Return every head's outputs for uint8 images (B, C, H, W)."""

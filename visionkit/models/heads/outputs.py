@@ -11,6 +11,7 @@ class LabelOutputs(NamedTuple):
     """One score a class for every image."""
 
     logits: Tensor  # (B, K)
+    auxiliary: Tensor  # (A, B, K), of the classifiers inside the backbone; A is 0 outside training
 
 
 class MaskOutputs(NamedTuple):
