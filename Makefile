@@ -23,7 +23,7 @@ demo: install  ## train a segmentation network on the embedded digits for two mi
 	$(BIN)/python -m visionkit.train task=segmentation
 
 test: install  ## run the tests (minutes)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 test-slow: install  ## run the slow tests
 	$(BIN)/python -m pytest -m slow
