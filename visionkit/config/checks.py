@@ -45,7 +45,7 @@ def _broken_interpolations(config: DictConfig) -> Iterator[str]:
 
 
 def _wrong_values(config: DictConfig) -> Iterator[str]:
-    for key, check in _CHECKS.items():
+    for key, check in {**_CHECKS, **(_OF_SUMMARY if "num_classes" in config else {})}.items():
         parent, _, name = key.rpartition(".")
         node = OmegaConf.select(config, parent) if parent else config
         if not isinstance(node, DictConfig) or name not in node or OmegaConf.is_missing(node, name):
@@ -60,12 +60,22 @@ def _wrong_values(config: DictConfig) -> Iterator[str]:
 
 def _contradictions(config: DictConfig) -> Iterator[str]:
     data, trainer = config.get("data"), config.get("trainer")
-    if "task" in config and "reader" not in (data or {}):
+    if "augment" in config and "reader" not in (data or {}):
         yield f"data.reader: nothing reads the data; choose data={' or '.join(options([conf_dir()], 'data'))}"
     if trainer and str(trainer.get("precision", "")).startswith("16") and trainer.get("accelerator") == "cpu":
         yield f"trainer.precision={trainer.precision} needs a GPU; on a CPU choose bf16-mixed or 32-true"
     if config.get("epochs") is not None and config.get("budget") is not None:
         yield f"epochs={config.epochs} and budget={config.budget} contradict each other; give one of them"
+    yield from _freezing(config.get("freeze"))
+
+
+def _freezing(node: Any) -> Iterator[str]:
+    if node is None:
+        return
+    if not isinstance(node, DictConfig):
+        yield f"freeze={node} does not say what stays as it is; give freeze.stages={node} or freeze.norm=true"
+    elif node.get("until_epoch") is not None and not node.get("stages") and not node.get("norm"):
+        yield f"freeze.until_epoch={node.until_epoch} needs something to be frozen; give freeze.stages=all or the like"
 
 
 def _budget(key: str, value: Any) -> None:
@@ -74,7 +84,7 @@ def _budget(key: str, value: Any) -> None:
 
 
 def _size(key: str, value: Any) -> None:
-    values.image_size(value)
+    values.image_size(value, key)
 
 
 def _root(key: str, value: Any) -> None:
@@ -83,7 +93,8 @@ def _root(key: str, value: Any) -> None:
 
 
 def _checkpoint(key: str, value: Any) -> None:
-    values.checkpoint_file(str(value))
+    if value is not None:
+        values.checkpoint_file(str(value))
 
 
 def _source(key: str, value: Any) -> None:
@@ -108,6 +119,11 @@ def _whole(least: int, *, or_null: bool = False) -> Callable[[str, Any], None]:
         raise ConfigError(f"{key}={value} is out of range; give {allowed}")
 
     return check
+
+
+def _stages(key: str, value: Any) -> None:
+    if value != "all" and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
+        raise ConfigError(f"{key}={value} is no number of stages; give 0, 1, 2, ... or all")
 
 
 def _share(key: str, value: Any) -> None:
@@ -141,6 +157,10 @@ _CHECKS: dict[str, Callable[[str, Any], None]] = {
     "epochs": _whole(1, or_null=True),
     "budget": _budget,
     "channels_last": _switch,
+    "init.strict": _switch,
+    "freeze.stages": _stages,
+    "freeze.norm": _switch,
+    "freeze.until_epoch": _whole(1, or_null=True),
     "normalize.mean": _channels(-1e9),
     "normalize.std": _channels(0),
     "data.root": _root,
@@ -157,3 +177,10 @@ _CHECKS: dict[str, Callable[[str, Any], None]] = {
     "format": _one_of("onnx", "torch"),
 }
 """What each key that engine and data rely on may be; arguments of constructors are judged by the third layer."""
+
+_OF_SUMMARY: dict[str, Callable[[str, Any], None]] = {
+    "size": _size,
+    "num_classes": _whole(1),
+    "format": _one_of("text", "json", "html"),
+}
+"""The same for keys that only the summary's config has, or that mean something else there."""

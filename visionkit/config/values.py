@@ -25,12 +25,12 @@ def seconds(text: str) -> float:
     return float(match[1]) * _UNITS[match[2]]
 
 
-def image_size(size: int | Sequence[int]) -> tuple[int, int]:
-    """Return (height, width) in pixels of `data.size`: one number or [height, width]. Raises ConfigError otherwise."""
+def image_size(size: int | Sequence[int], key: str = "data.size") -> tuple[int, int]:
+    """Return (height, width) in pixels of a key: one number or [height, width]. Raises ConfigError otherwise."""
     both = [size, size] if isinstance(size, int) else list(size) if isinstance(size, Sequence) else []
     whole = [side for side in both if isinstance(side, int) and not isinstance(side, bool) and side > 0]
     if len(both) != 2 or len(whole) != 2:
-        raise ConfigError(f"data.size={_shown(size)} is no image size; give one number of pixels or [height, width]")
+        raise ConfigError(f"{key}={_shown(size)} is no image size; give one number of pixels or [height, width]")
     return whole[0], whole[1]
 
 

@@ -1,0 +1,108 @@
+"""Build the network that a summary is of, on the meta device: from a config or from a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import torch
+from hydra import compose
+from hydra.utils import get_class
+from omegaconf import DictConfig, OmegaConf
+
+from visionkit.config.folders import conf_dir, options
+from visionkit.config.frozen import plain
+from visionkit.config.values import image_size
+from visionkit.engine import build, checkpoint, preflight
+from visionkit.errors import ConfigError, UserError
+from visionkit.models.contracts import Head
+from visionkit.models.network import Network
+from visionkit.tasks.base import Task
+
+_OF_ANY_NETWORK = ("checkpoint", "size", "data.size", "format", "out", "trusted")
+
+
+class Composed(NamedTuple):
+    """A network without memory for its weights, and what a person calls it."""
+
+    network: Network
+    title: str
+    settings: dict[str, Any]
+    size: tuple[int, int]
+
+
+def of_checkpoint(config: DictConfig, given: Sequence[str]) -> Composed:
+    """Return the network of a checkpoint, at its own size unless `size` is among the given overrides.
+
+    Raises ConfigError when other overrides describe a network too, CheckpointError when it cannot be built.
+    """
+    keys = {override.lstrip("+~").partition("=")[0] for override in given}
+    if other := [text for text in given if text.lstrip("+~").partition("=")[0] not in _OF_ANY_NETWORK]:
+        raise ConfigError(
+            f"checkpoint={config.checkpoint} is a whole network already; leave out {' and '.join(other)}, "
+            "or leave out the checkpoint"
+        )
+    model = checkpoint.load_model(config.checkpoint, config.trusted)
+    own = image_size(model.manifest["size"])
+    size = image_size(plain(config.data.size)) if keys & {"size", "data.size"} else own
+    classes = {name: len(names) for name, names in model.class_names.items()}
+    settings = {"checkpoint": str(config.checkpoint), "task": ", ".join(classes), "num_classes": classes}
+    return Composed(model.network.to("meta"), Path(config.checkpoint).name, settings, size)
+
+
+def of_config(config: DictConfig, choices: Mapping[str, Any], given: Sequence[str]) -> Composed:
+    """Return the network of a config; where no task was given and the head is not the default's, that of the head.
+
+    Raises ConfigError when arguments are unknown or parts do not fit.
+    """
+    task = str(choices["task"])
+    if not any(override.startswith("task=") for override in given) and any(o.startswith("head=") for o in given):
+        task = _task_of(config, task)
+        if task != choices["task"]:
+            config = compose("summary", overrides=[*given, f"task={task}"])
+    if found := preflight.constructors(config):
+        raise ConfigError("\n".join(found))
+    parts = cast(dict[str, Any], plain(config))
+    channels = parts["backbone"].get("in_channels", 3)
+    node = _attempt(
+        "backbone",
+        lambda: build.network_node(
+            {
+                **parts,
+                "name": task,
+                "normalize": {"mean": [0.5] * channels, "std": [0.5] * channels},
+                "init": {"backbone": None, "network": None},
+            }
+        ),
+    )
+    build.check_heads(node, {task: cast(Task, get_class(parts["task"]["_target_"]))})
+    with torch.device("meta"):
+        backbone = _attempt("backbone", lambda: build.build(node["backbone"]))
+        necks = {
+            name: _attempt("neck", lambda one=one: build.build(one, levels=backbone.levels))  # type: ignore[misc]
+            for name, one in node["necks"].items()
+        }
+        neck = necks.get(node["routes"][task])
+        head = _attempt("head", lambda: build.build_head(parts["head"], backbone, neck, config.num_classes))
+        network = Network(backbone, necks, {task: head}, node["routes"], node["mean"], node["std"])
+    names = [str(choices["backbone"]), *(type(part).__name__ for part in (neck, head) if part is not None)]
+    settings = {"task": task, "backbone": names[0], "num_classes": config.num_classes}
+    return Composed(network.eval(), ", ".join(names), settings, image_size(parts["data"]["size"]))
+
+
+def _task_of(config: DictConfig, chosen: str) -> str:
+    """Return the task that a config's head is made for."""
+    head: type[Head] = get_class(config.head._target_)
+    nodes = {name: cast(DictConfig, OmegaConf.load(path)) for name, path in options([conf_dir()], "task").items()}
+    tasks: dict[str, type[Task]] = {name: get_class(node["_target_"]) for name, node in nodes.items()}
+    fitting = [name for name, task in tasks.items() if task.kind == head.kind]
+    return chosen if chosen in fitting or not fitting else fitting[0]
+
+
+def _attempt(key: str, make: Callable[[], Any]) -> Any:
+    """Build a part; what its constructor refuses becomes an error for people."""
+    try:
+        return make()
+    except (UserError, ValueError, TypeError, RuntimeError) as error:
+        raise ConfigError(preflight.line(key, error)) from error

@@ -1,0 +1,92 @@
+"""Summarise a network and write what was found: the work of the command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from json import dumps
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+
+from visionkit.engine.summary import tracing
+from visionkit.engine.summary.composing import Composed, of_checkpoint, of_config
+from visionkit.engine.summary.layers import Summary
+from visionkit.engine.summary.page import page
+from visionkit.engine.summary.text import text
+from visionkit.errors import ConfigError
+from visionkit.models.network import Network
+
+SUFFIXES = {"text": ".txt", "json": ".json", "html": ".html"}
+"""The formats, and how the names of their files end."""
+
+FORMATS: dict[str, Callable[[Summary], str]] = {
+    "text": text,
+    "json": lambda summary: dumps(summary.as_json(), indent=1),
+    "html": page,
+}
+
+
+def show(config: DictConfig, choices: Mapping[str, Any], given: Sequence[str]) -> None:
+    """Write the summary that a composed config asks for; `given` are the overrides as Hydra got them.
+
+    Raises UserError when the network, its size or the file to write cannot be.
+    """
+    path = _path(config.out, config.format)
+    made = of_checkpoint(config, given) if config.checkpoint else of_config(config, choices, given)
+    written = FORMATS[config.format](summarise(made))
+    if path is None:
+        print(written)
+        return
+    try:
+        path.write_text(written + "\n", encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"out={path} cannot be written: {error.strerror}; give another file") from None
+    print(f"written   {path}")
+
+
+def summarise(made: Composed) -> Summary:
+    """Run a network on the meta device and return all that is known of it. Raises ConfigError for too small a size."""
+    network, size = made.network, made.size
+    try:
+        trace, levels = tracing.run(network, size)
+    except (RuntimeError, ValueError) as error:
+        raise ConfigError(_too_small(network, size, error)) from error
+    sizes = {id(parameter): parameter.numel() for parameter in network.parameters()}
+    trainable = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+    idle: dict[str, int] = {}
+    for name, parameter in network.named_parameters():
+        if id(parameter) not in trace.counted:
+            module = ".".join(name.split(".")[:3])
+            idle[module] = idle.get(module, 0) + parameter.numel()
+    buffers = sum(buffer.numel() for buffer in network.buffers())
+    total = sum(sizes.values())
+    return Summary(made.title, made.settings, size, trace.layers, levels, total, trainable, idle, buffers)
+
+
+def _too_small(network: Network, size: tuple[int, int], error: Exception) -> str:
+    """Return why images of a size do not pass, and which do."""
+    stride = network.backbone.levels[-1].stride
+    for side in range(stride, 20 * stride, 16):
+        if side > min(size):
+            try:
+                network(torch.empty(1, network.mean.shape[1], side, side, device="meta"))
+            except (RuntimeError, ValueError):
+                continue
+            shown = size[0] if size[0] == size[1] else list(size)
+            return f"size={shown} does not fit this network; give size={side} or more ({' '.join(str(error).split())})"
+    return " ".join(str(error).split())
+
+
+def _path(out: str | None, form: str) -> Path | None:
+    """Return the file to write, or None for the screen. Raises ConfigError when it is a folder or of another kind."""
+    suffix = SUFFIXES[form]
+    if out is None:
+        return Path("summary.html") if form == "html" else None
+    path = Path(out).expanduser()
+    if path.is_dir():
+        raise ConfigError(f"out={out} is a folder; give a file: out={path / f'summary{suffix}'}")
+    if path.suffix != suffix:
+        raise ConfigError(f"out={out}: format={form} writes {suffix} files; type out={path.with_suffix(suffix)}")
+    return path
