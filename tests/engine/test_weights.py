@@ -34,7 +34,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def refuse(*_args: Any, **_kwargs: Any) -> None:
         raise URLError("no network in this test")
 
-    monkeypatch.setattr("torch.hub.urlopen", refuse)
+    monkeypatch.setattr("visionkit.engine.weights.download.urlopen", refuse)
     folder = tmp_path / "torch/hub/checkpoints"
     folder.mkdir(parents=True)
     return folder
@@ -69,13 +69,20 @@ def _config(*overrides: str) -> dict[str, Any]:
     return plain(composed(*overrides))
 
 
+def _short(name: str = "resnet18", **arguments: Any) -> torch.nn.Module:
+    """A network that has no more than a ResNet's first level."""
+    module = torch.nn.Module()
+    module.backbone = Torchvision(name, {"layer1": [64 if name == "resnet18" else 256, 4]}, **arguments)
+    return module
+
+
 def test_a_file_in_the_cache_gives_torchvisions_features(cache: Path, said: pytest.LogCaptureFixture) -> None:
     model = _model("resnet18")
     torch.save(model.state_dict(), cache / "resnet18-f37072fd.pth")
     config = _config(*IMAGENET)
     node = build.network_node(config)
     network = build.build_network(node, {"classification": ("a", "b")}).eval()
-    weights.apply(config, network.backbone)
+    weights.apply(config, network)
     images = torch.randint(0, 256, (1, 3, 224, 224), dtype=torch.uint8)
     preset = ResNet18_Weights.DEFAULT.transforms(crop_size=224, resize_size=224)
     with torch.no_grad():
@@ -87,21 +94,19 @@ def test_a_file_in_the_cache_gives_torchvisions_features(cache: Path, said: pyte
     for mine, other in zip(ours, theirs, strict=True):
         torch.testing.assert_close(mine, other, rtol=1e-4, atol=1e-4)
     assert f"{len(model.state_dict()) - 2} tensors loaded" in said.text
-    assert "not used of the file, as no level needs them: fc.weight, fc.bias" in said.text
+    assert "not used of the file, as nothing here needs them: fc.weight, fc.bias" in said.text
     assert "still random" not in said.text
 
 
 @pytest.mark.parametrize("name", list(NAMES))
 def test_transform_input_is_folded_into_the_normalisation(
-    cache: Path, said: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, name: str
+    cache: Path, said: pytest.LogCaptureFixture, name: str
 ) -> None:
     model = _model(name, transform_input=True, init_weights=False)
     torch.save(model.state_dict(), cache / _file_name(name))
     config = _config("init.backbone=imagenet", f"backbone={name}")
-    # Rounding sizes up moves the windows at the border; here only what goes in is compared.
-    monkeypatch.setattr(backbones, "round_up", lambda _body: None)
     network = build.build_network(build.network_node(config), {"classification": ("a", "b")}).eval()
-    weights.apply(config, network.backbone)
+    weights.apply(config, network)
     images = torch.randint(0, 256, (1, 3, 112, 112), dtype=torch.uint8)
     seen: list[torch.Tensor] = []
     model.get_submodule(NAMES[name]).register_forward_hook(lambda _m, _i, out: seen.append(out))
@@ -109,7 +114,7 @@ def test_transform_input_is_folded_into_the_normalisation(
     assert published is not None
     with torch.no_grad():
         model(published.transforms(crop_size=112, resize_size=112)(images))
-        ours = network.features(network.normalize(images))[-1]
+        ours = network.features(network.normalize(images))[len(network.backbone.levels) - 1]
     torch.testing.assert_close(ours, seen[0], rtol=1e-3, atol=1e-3 * seen[0].abs().max().item())
     assert "mean [0.5, 0.5, 0.5] and deviation [0.5, 0.5, 0.5]" in said.text
     assert "not used of the file" in said.text  # the classifiers, auxiliary ones too
@@ -167,7 +172,7 @@ def test_without_network_it_says_which_file_to_put_where(cache: Path, tmp_path: 
     with pytest.raises(UserError) as raised:
         fit(run_dir)
     assert "resnet18-f37072fd.pth (45 MB) cannot be downloaded" in str(raised.value)
-    assert f"put that file into {cache}, or train without init.backbone" in str(raised.value)
+    assert f"put that file into {cache}, or train without init" in str(raised.value)
     assert "no network in this test" in str(raised.value)
     assert not (run_dir / "checkpoints").exists()
     assert list(cache.iterdir()) == []
@@ -176,17 +181,16 @@ def test_without_network_it_says_which_file_to_put_where(cache: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("content", "match"),
     [
-        (b"not weights", r"cannot be read as weights .* remove it, and the next run downloads it again \(45 MB\)"),
-        ({"something": torch.zeros(1)}, r"holds nothing of this network's; remove it"),
-        ({"conv1.weight": torch.zeros(1)}, r"does not hold weights of this network"),
+        (b"not weights", r"is no file of weights .* remove it, and the next run downloads it again \(45 MB\)"),
+        ({"something": torch.zeros(1)}, r"holds nothing of this network's; if .* remove it"),
+        ({"conv1.weight": torch.zeros(1), "bn1.bias": torch.zeros(64)}, r"does not hold weights of this network"),
     ],
 )
 def test_a_wrong_file_in_the_cache_is_named(cache: Path, content: Any, match: str) -> None:
     path = cache / "resnet18-f37072fd.pth"
     path.write_bytes(content) if isinstance(content, bytes) else torch.save(content, path)
-    backbone = Torchvision("resnet18", {"layer1": [64, 4]})
     with pytest.raises(UserError, match=match) as raised:
-        weights.apply(_config(*IMAGENET), backbone)
+        weights.apply(_config(*IMAGENET), _short())
     assert str(path) in str(raised.value)
 
 
@@ -194,9 +198,17 @@ def test_tensors_that_the_file_lacks_are_named(cache: Path, said: pytest.LogCapt
     state = _model("resnet18").state_dict()
     del state["layer1.0.conv1.weight"]
     torch.save(state, cache / "resnet18-f37072fd.pth")
-    weights.apply(_config(*IMAGENET), Torchvision("resnet18", {"layer1": [64, 4]}))
-    assert "not in the file, so still random: layer1.0.conv1.weight" in said.text
-    assert "not used of the file, as no level needs them: layer2.0.conv1.weight" in said.text
+    network = _short()
+    with pytest.raises(
+        UserError, match=r"1 not in the file: backbone.body.layer1.0.conv1.weight; init.strict=false loads"
+    ):
+        weights.apply(_config(*IMAGENET), network)
+    report = weights.apply(_config(*IMAGENET, "init.strict=false"), network)
+    assert "not in the file, so still random: backbone.body.layer1.0.conv1.weight" in said.text
+    assert "not used of the file, as nothing here needs them: layer2.0.conv1.weight" in said.text
+    assert report is not None
+    assert report.missing == ("backbone.body.layer1.0.conv1.weight",)
+    assert torch.equal(network.backbone.body.conv1.weight, state["conv1.weight"])
 
 
 def test_the_other_processes_wait_for_the_first_ones_download(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,25 +219,28 @@ def test_the_other_processes_wait_for_the_first_ones_download(cache: Path, monke
         waits.append(1)
         torch.save(state, cache / "resnet18-f37072fd.pth")
 
-    monkeypatch.setattr("visionkit.engine.weights.time.sleep", download)
-    backbone = Torchvision("resnet18", {"layer1": [64, 4]})
-    weights.apply(_config(*IMAGENET), backbone)
+    monkeypatch.setattr("visionkit.engine.weights.download.time.sleep", download)
+    network = _short()
+    weights.apply(_config(*IMAGENET), network)
     assert len(waits) == 1
-    assert torch.equal(backbone.body.conv1.weight, state["conv1.weight"])
-    monkeypatch.setattr(weights, "LONGEST_WAIT", -1.0)
+    assert torch.equal(network.backbone.body.conv1.weight, state["conv1.weight"])
+    monkeypatch.setattr("visionkit.engine.weights.download.LONGEST_WAIT", -1.0)
     (cache / "resnet18-f37072fd.pth").unlink()
     with pytest.raises(UserError, match="did not come"):
-        weights.apply(_config(*IMAGENET), backbone)
+        weights.apply(_config(*IMAGENET), network)
 
 
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
         (["init.backbone=imgnet", "backbone=resnet18"], "did you mean init.backbone=imagenet?"),
-        (["init.backbone=coco"], "init.backbone=coco is unknown; it takes imagenet (torchvision's ImageNet weights)"),
+        (
+            ["init.backbone=coco"],
+            "init.backbone=coco is unknown; it takes imagenet (torchvision's ImageNet weights, or timm's)",
+        ),
         (
             ["init.backbone=imagenet"],
-            "no such weights for this backbone (ConvNet); choose backbone=googlenet",
+            "no such weights for this backbone (ConvNet); choose one of torchvision's, such as backbone=resnet18",
         ),
         (["init=imagenet"], "init=imagenet is no weights' place; give init.backbone=imagenet"),
     ],

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 PATH_KEYS = ("source", "checkpoint", "data.root", "run_dir", "out")
-PATH_PREFIXES = ("init.",)
+SOURCE_KEYS = ("init.backbone", "init.network")
+"""What takes a name or a path. Where no such file exists, commas part the trials of a sweep."""
 
 
 def rewrite(arguments: Sequence[str], open_nodes: Sequence[str] = ()) -> list[str]:
@@ -26,7 +27,9 @@ def _rewrite_one(argument: str, open_nodes: Sequence[str]) -> str:
     plus, key, value = match.groups()
     if any(key.startswith(f"{node}.") for node in open_nodes):
         plus = "++"
-    if key in PATH_KEYS or key.startswith(PATH_PREFIXES):
+    if key in SOURCE_KEYS and "," in value and not Path(value).expanduser().exists():
+        value = ",".join(quote_path(part) for part in value.split(","))
+    elif key in PATH_KEYS or key in SOURCE_KEYS:
         value = quote_path(value)
     return f"{plus}{key}={value}"
 

@@ -76,7 +76,7 @@ def gather(setup: Setup, metrics: dict[str, float], trivial: dict[str, float]) -
         command=config["provenance"]["command"],
         images=len(records["train"]),
         embedded=not isinstance(records["train"].images, ImageFiles),
-        init=config["init"]["backbone"],
+        init=config["init"]["backbone"] or config["init"]["network"],
         download=None if own is None else weights.megabytes(own),
         resnet18=weights.megabytes(small),
         train_missing=missing_classes(records["train"], task.kind, names),

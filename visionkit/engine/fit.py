@@ -33,6 +33,8 @@ def fit(run_dir: Path) -> float | None:
     setup = set_up(frozen, run_dir, progress_bar=rank == 0 and sys.stdout.isatty())
     log.info(_opening(setup, run_dir))
     if rank == 0:
+        if setup.begun_with:
+            results.write_weights(setup.begun_with.as_json(), run_dir)
         pictures.augmented_batch(setup, run_dir / "pictures")
     began = time.perf_counter()
     setup.trainer.fit(setup.module, setup.data)

@@ -14,11 +14,12 @@ from omegaconf import DictConfig, OmegaConf
 from visionkit.config import checks
 from visionkit.config.frozen import plain
 from visionkit.config.values import image_size
-from visionkit.engine import build, signatures, weights
+from visionkit.engine import build, freezing, signatures, weights
 from visionkit.engine.build import Node
 from visionkit.engine.quiet import quieten
 from visionkit.errors import ConfigError, UserError
 from visionkit.models.contracts import Backbone, Head, Neck
+from visionkit.models.network import Network
 
 
 def check(config: DictConfig) -> None:
@@ -49,7 +50,7 @@ def _misfits(config: Node) -> Iterator[str]:
         try:
             return make()
         except (UserError, ValueError, TypeError, RuntimeError) as error:
-            problems.append(_line(key, error))
+            problems.append(line(key, error))
             return None
 
     tasks = attempt("task", lambda: build.build_tasks({config["name"]: config["task"]}))
@@ -67,9 +68,12 @@ def _misfits(config: Node) -> Iterator[str]:
             parameters = [torch.nn.Parameter(torch.zeros(1))]
         if head:
             size = image_size(config["data"]["size"])
-            problems += [line for line in [_too_small(config, backbone, size)] if line]
+            problems += [line for line in [_wrong_channels(backbone) or _too_small(config, backbone, size)] if line]
             if not problems:
                 attempt("head", lambda: _forward(backbone, neck, head, size))
+            attempt("freeze", lambda: freezing.choose(config["freeze"], backbone))
+            if not problems:
+                attempt("init", lambda: weights.check(config, _joined(config, backbone, neck, head)))
             attempt("optimizer", lambda: build.build(config["optimizer"], params=parameters))
     attempt("scheduler", lambda: build.build(config["scheduler"]))
     attempt("data.reader", lambda: build.build(config["data"]["reader"]))
@@ -79,6 +83,19 @@ def _misfits(config: Node) -> Iterator[str]:
     quiet = {"logger": False, "enable_progress_bar": False, "enable_checkpointing": False}
     attempt("trainer", lambda: build_trainer({**limits(config), **config["trainer"]}, **quiet))
     yield from problems
+
+
+def _wrong_channels(backbone: Backbone) -> str:
+    channels = getattr(backbone, "in_channels", 3)
+    if channels == 3:
+        return ""
+    return f"backbone.in_channels={channels} but the data's images have 3 channels (RGB, grey ones too); give 3"
+
+
+def _joined(config: Node, backbone: Backbone, neck: Neck | None, head: Head) -> Network:
+    node, name = build.network_node(config), config["name"]
+    necks = {"neck": neck} if neck else {}
+    return Network(backbone, necks, {name: head}, node["routes"], node["mean"], node["std"])
 
 
 def _forward(backbone: Backbone, neck: Neck | None, head: Head, size: tuple[int, int]) -> None:
@@ -113,7 +130,7 @@ def _too_small(config: Node, backbone: Backbone, size: tuple[int, int]) -> str:
     )
 
 
-def _line(key: str, error: Exception) -> str:
+def line(key: str, error: Exception) -> str:
     """Return what a constructor said, with the key of its node where it does not name one itself."""
     text = " ".join(str(error).split())
     if isinstance(error, TypeError):  # seldom written for people: say where it arose

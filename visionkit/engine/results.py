@@ -49,6 +49,11 @@ def write(result: dict[str, Any], run_dir: Path) -> None:
     (run_dir / "result.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 
 
+def write_weights(report: dict[str, Any], run_dir: Path) -> None:
+    """Write `weights.json`: which tensors a run began with, and which not and why."""
+    (run_dir / "weights.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+
 def metrics_table(metrics: dict[str, float], trivial: dict[str, float]) -> Table:
     """Return a table with a row a metric, and beside the monitors what the best constant guess scores."""
     table = Table(box=None, pad_edge=False)

@@ -14,11 +14,12 @@ from omegaconf import DictConfig, OmegaConf
 from visionkit.config.frozen import plain
 from visionkit.config.values import seconds
 from visionkit.data.module import DataModule
-from visionkit.engine import build, weights
+from visionkit.engine import build, freezing, weights
 from visionkit.engine.callbacks import EpochLog, History, Interrupt, ProgressBar, Throughput, checkpoints
 from visionkit.engine.checkpoint import manifest
 from visionkit.engine.module import VisionModule
 from visionkit.engine.schedule import Clock
+from visionkit.engine.weights.report import Report
 from visionkit.errors import ConfigError, DataError
 from visionkit.tasks.base import Task
 
@@ -38,6 +39,8 @@ class Setup(NamedTuple):
     throughput: Throughput
     interrupt: Interrupt
     history: History
+    begun_with: Report | None
+    """Which weights it began with; None for random ones."""
 
 
 def set_up(frozen: DictConfig, run_dir: Path, *, progress_bar: bool) -> Setup:
@@ -57,7 +60,8 @@ def set_up(frozen: DictConfig, run_dir: Path, *, progress_bar: bool) -> Setup:
     class_names = build.class_names_of(tasks, data.classes)
     torch.manual_seed(config["seed"])  # the weights do not depend on what reading the data drew
     network = build.build_network(network_node, class_names)
-    weights.apply(config, network.backbone)
+    begun_with = weights.apply(config, network)
+    frozen_part = freezing.choose(config["freeze"], network.backbone)
 
     clock = Clock(budget_seconds(config))
     schedule = build.build(config["scheduler"])
@@ -77,7 +81,18 @@ def set_up(frozen: DictConfig, run_dir: Path, *, progress_bar: bool) -> Setup:
     more = [build.build(node) for node in config["callbacks"].values()]
     trainer = build_trainer(
         {**limits(config), **config["trainer"]},
-        callbacks=[clock, throughput, interrupt, history, EpochLog(monitor), *bar, *more, best, last],
+        callbacks=[
+            freezing.Freeze(frozen_part, config["freeze"]),
+            clock,
+            throughput,
+            interrupt,
+            history,
+            EpochLog(monitor),
+            *bar,
+            *more,
+            best,
+            last,
+        ],
         logger=[build.build(node, save_dir=str(run_dir)) for node in config["logger"].values()],
         default_root_dir=str(run_dir),
         enable_progress_bar=progress_bar,
@@ -85,7 +100,7 @@ def set_up(frozen: DictConfig, run_dir: Path, *, progress_bar: bool) -> Setup:
         use_distributed_sampler=False,
         num_sanity_val_steps=0,
     )
-    return Setup(config, data, tasks, module, trainer, best, throughput, interrupt, history)
+    return Setup(config, data, tasks, module, trainer, best, throughput, interrupt, history, begun_with)
 
 
 def build_trainer(node: dict[str, Any], **run_time: Any) -> L.Trainer:

@@ -1,0 +1,7 @@
+"""Begin a training with published weights or with those of a file: find, fetch, read, fit and report them."""
+
+from visionkit.engine.weights.applying import apply, check, problems
+from visionkit.engine.weights.inputs import normalisation
+from visionkit.engine.weights.sources import TORCHVISION, megabytes, published
+
+__all__ = ["TORCHVISION", "apply", "check", "megabytes", "normalisation", "problems", "published"]

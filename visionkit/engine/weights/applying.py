@@ -1,0 +1,207 @@
+"""Bring the weights that a config names into the network built from it; check beforehand what can be checked."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+
+from visionkit.engine.weights import download, files, fitting, networks, sources
+from visionkit.engine.weights.inputs import expected, normalisation
+from visionkit.engine.weights.report import Report
+from visionkit.errors import ConfigError, UserError
+
+log = logging.getLogger("visionkit")
+
+
+class _Found(NamedTuple):
+    tensors: dict[str, Tensor]
+    label: str
+    """The file, for messages; of timm, its name for the weights."""
+    ours: bool
+    """Whether the user gave the file, so that it must fit of itself."""
+    again: str
+    """What to do when it cannot be read or does not fit."""
+
+
+def problems(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a line when `init` of a plain train config, interpolations kept, cannot be served. Reads no data."""
+    init = config.get("init", {})
+    if not isinstance(init, dict):
+        yield f"init={init} is no weights' place; give init.backbone={init}"
+        return
+    body, whole = init.get("backbone"), init.get("network")
+    if body is not None and whole is not None:
+        yield f"init.backbone={body} and init.network={whole} contradict each other; give one of them"
+    backbone = config.get("backbone") or {}
+    try:
+        if body is not None and "${" not in str(backbone):
+            sources.of_backbone(str(body), backbone)
+        if whole is not None:
+            sources.of_network(str(whole))
+    except ConfigError as error:
+        yield str(error)
+
+
+def check(config: Mapping[str, Any], network: nn.Module) -> None:
+    """Raise UserError when the weights lie on this machine and do not fit a network, which may be on the meta device.
+
+    Tensors that are as many as the classes are left out, as the data are not known yet. Downloads nothing.
+    """
+    source = _source(config)
+    if source is None or isinstance(source, sources.TimmPublished):
+        return
+    if isinstance(source, sources.Published) and not download.place(source.weights.url).is_file():
+        return
+    _, report = _fit(config, source, network, meta=True)
+    if isinstance(source, sources.Published) and source.network is not None:
+        last = tuple(name.replace("<head>", config["name"]) for name in source.network.classes)
+        report = report._replace(different=tuple(d for d in report.different if not d.name.startswith(last)))
+    _judge(config, source, report)
+
+
+def apply(config: Mapping[str, Any], network: nn.Module) -> Report | None:
+    """Load what `init` of a resolved train config names into the network built from it; log and return what fitted.
+
+    None without `init`.
+
+    Raises:
+        ConfigError: There is no such source, or it has none for this network.
+        UserError: They cannot be had, or do not fit this network and `init.strict` is not false.
+    """
+    source = _source(config)
+    if source is None:
+        return None
+    tensors, report = _fit(config, source, network, meta=False)
+    _judge(config, source, report)
+    network.load_state_dict(tensors, strict=False)
+    for line in report.lines():
+        log.log(logging.INFO if "random" not in line else logging.WARNING, line)
+    mean, std = normalisation(config)
+    if expected(config) is None:
+        log.info("  the file does not say which pixels it wants: normalize stays, mean=%s and std=%s", mean, std)
+    elif (mean, std) != (list(config["normalize"]["mean"]), list(config["normalize"]["std"])):
+        log.info("  these weights want pixels normalised with mean %s and deviation %s", mean, std)
+    return report
+
+
+def _source(config: Mapping[str, Any]) -> sources.Source | None:
+    if found := list(problems(config)):
+        raise ConfigError("\n".join(found))
+    init = config["init"]
+    if init["network"] is not None:
+        return sources.of_network(str(init["network"]))
+    return None if init["backbone"] is None else sources.of_backbone(str(init["backbone"]), config["backbone"])
+
+
+def _fit(
+    config: Mapping[str, Any], source: sources.Source, network: nn.Module, *, meta: bool
+) -> tuple[dict[str, Tensor], Report]:
+    label, file = _read(source, meta=meta)
+    said = _setting(config)
+    if isinstance(source, sources.Published) and source.network is not None:
+        own = {name: value for name, value in network.state_dict().items() if name not in ("mean", "std")}
+        theirs = networks.renamed(file, source.network, config["name"])
+        names = {name: theirs.get(name, name) for name in own}
+        first = fitting.first_convolution(own, file, names)
+        return fitting.fit(said, label, file, own, names, first=first, may_be_left=source.network.left)
+    own = {name: value for name, value in network.state_dict().items() if name.startswith("backbone.")}
+    backbone = network.get_submodule("backbone")
+    schemes = [{f"backbone.{name}": other for name, other in scheme.items()} for scheme in _schemes(backbone)]
+    names = fitting.best_names(file, schemes)
+    first = _first(backbone) or fitting.first_convolution(own, file, names)
+    # What a publisher's own network has beyond our levels is no sign of another architecture.
+    beyond = ("",) if not isinstance(source, sources.File) else ()
+    return fitting.fit(said, label, file, own, names, first=first, may_be_left=beyond)
+
+
+def _schemes(backbone: nn.Module) -> Sequence[dict[str, str]]:
+    """Return the ways in which files name the tensors of a backbone: {name in its state dict: name in a file}."""
+    own = list(backbone.state_dict())
+    inner = {name: name.removeprefix("body.") for name in own}
+    translated = _translation(backbone)
+    return [inner] if translated is None else [inner, translated]
+
+
+def _translation(backbone: nn.Module) -> dict[str, str] | None:
+    """Return torchvision's name of each tensor of a convnet that is written like one of torchvision's networks."""
+    from visionkit.models.backbones.convnet import ConvNet
+
+    if not isinstance(backbone, ConvNet):
+        return None
+    from visionkit.models.backbones.torchvision_names import torchvision_names
+
+    try:
+        return dict(torchvision_names(backbone))
+    except ValueError:  # torchvision has no network like this one
+        return None
+
+
+def _first(backbone: nn.Module) -> str | None:
+    name = getattr(backbone, "first_convolution", None)
+    return f"backbone.{name}" if isinstance(name, str) else None
+
+
+def _read(source: sources.Source, *, meta: bool) -> tuple[str, dict[str, Tensor]]:
+    """Return where weights lie and their tensors, which are downloaded when they are not there."""
+    if isinstance(source, sources.File):
+        return str(source.path), files.read(source.path, meta=meta).tensors
+    if isinstance(source, sources.TimmPublished):
+        return f"timm's {source.name}", _from_timm(source.name)
+    path = download.fetch(source.weights.url, sources.megabytes(source.weights))
+    try:
+        return str(path), files.read(path, meta=meta).tensors
+    except UserError as error:
+        raise UserError(f"{error}; {_again(source)}") from None
+
+
+def _from_timm(name: str) -> dict[str, Tensor]:
+    """Return timm's pretrained tensors, by its own loader: it keeps them in its cache or downloads them."""
+    import timm
+
+    try:
+        return dict(timm.create_model(name, pretrained=True).state_dict())
+    except (OSError, RuntimeError, ValueError) as error:
+        raise UserError(
+            f"init.backbone=imagenet: timm cannot bring its weights of {name} "
+            f"({next(iter(str(error).splitlines()), type(error).__name__)}); give a file, init.backbone=<file>"
+        ) from None
+
+
+def _setting(config: Mapping[str, Any]) -> str:
+    init = config["init"]
+    return f"init.network={init['network']}" if init["network"] is not None else f"init.backbone={init['backbone']}"
+
+
+def _judge(config: Mapping[str, Any], source: sources.Source, report: Report) -> None:
+    """Raise UserError for weights that do not fit, or of which nothing does."""
+    whole = source.network if isinstance(source, sources.Published) else None
+    again = f"; {_again(source)}" if isinstance(source, sources.Published) else ""
+    if not report.loaded:
+        raise UserError(f"{report.source}: {report.file} holds nothing of this network's{_way_out(whole)}{again}")
+    if report.fits or not config["init"]["strict"]:
+        return
+    loads = f"init.strict=false loads the {len(report.loaded)} tensors that fit and leaves the rest random"
+    last = tuple(name.replace("<head>", config["name"]) for name in whole.classes) if whole else ()
+    if whole and not report.missing and not report.foreign and all(d.name.startswith(last) for d in report.different):
+        counts = report.different[0]
+        raise UserError(
+            f"{report.source}: the file's last layers are for {counts.file[0]} classes, yours for {counts.network[0]}; "
+            f"give init.strict=false, which loads the {len(report.loaded)} other tensors and leaves these random: "
+            f"{', '.join(d.name for d in report.different)}"
+        )
+    raise UserError(
+        f"{report.source}: {report.file} does not hold weights of this network: {report.mismatches()}"
+        f"{_way_out(whole)}; {loads}{again}"
+    )
+
+
+def _way_out(whole: networks.Mapped | None) -> str:
+    return f"; experiment={whole.experiment} has the parts that these weights are of" if whole else ""
+
+
+def _again(source: sources.Published) -> str:
+    place, size = download.place(source.weights.url), sources.megabytes(source.weights)
+    return f"if {place} is broken, remove it, and the next run downloads it again ({size} MB)"
