@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Final
 
-import torch
 import torchvision
-from torch import Tensor, fx
-from torch.overrides import TorchFunctionMode
-from torchvision.models import WeightsEnum, get_model, get_model_weights, list_models
-from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
+from torch import Tensor, nn
+from torchvision.models import WeightsEnum, get_model_weights, list_models
 
+from visionkit.models.backbones import tracing
+from visionkit.models.backbones.given import check_channels, check_in_channels, check_padding
+from visionkit.models.backbones.inception_auxiliary import AUXILIARY
 from visionkit.models.backbones.rounding import round_up
-from visionkit.models.blocks import init_convolutions
 from visionkit.models.contracts import Backbone
 from visionkit.suggest import did_you_mean
 from visionkit.types import Level
 
-# Without auxiliary classifiers, which no head reads, and without a rescaling of the input: `expected_input` has it.
+# Without auxiliary classifiers, which are not the backbone's, and without a rescaling of the input: `expected_input`
+# has it.
 _ARGUMENTS: Final[dict[str, dict[str, Any]]] = {
-    name: {"aux_logits": False, "transform_input": False, "init_weights": False}
-    for name in ("googlenet", "inception_v3")
+    name: {"aux_logits": False, "transform_input": False, "init_weights": False} for name in AUXILIARY
 }
 
 _MINUS_ONE_TO_ONE: Final = ("GoogLeNet_Weights", "Inception_V3_Weights")
@@ -36,13 +35,27 @@ class Torchvision(Backbone):
 
     `name` is one of `torchvision.models.list_models(module=torchvision.models)`; `levels` maps node names (as
     `torchvision.models.feature_extraction.get_graph_node_names` lists them) to [channels, stride], fine to coarse.
-    Names and shapes in `body.state_dict()` are torchvision's; layers round sizes up (`rounding.py`). Everything
+    Names and shapes in `body.state_dict()` are torchvision's, the first convolution's `in_channels` apart. Everything
     that no level needs, such as VGG's 120 million classifier weights, is dropped before memory is taken for it.
 
-    Raises ValueError for an unknown network or node, and for one that cannot be cut out.
+    `padding` is `same` (also None), by which layers round sizes up (`rounding.py`), or `published`, which leaves
+    torchvision's. `dilate` is the number of last stages of a ResNet of bottlenecks that dilate their windows instead
+    of striding (Chen et al.: Rethinking Atrous Convolution for Semantic Image Segmentation, 2017, section 3.1).
+
+    Attributes for loading published weights: `first_convolution` is the name in the state dict of the weight that sees
+    the image, `auxiliary_names` the prefixes of the auxiliary classifiers in torchvision's files.
+
+    Raises ValueError for an unknown network, node or padding, and for a network that cannot be cut out or dilated.
     """
 
-    def __init__(self, name: str, levels: Mapping[str, Sequence[int]]) -> None:
+    def __init__(
+        self,
+        name: str,
+        levels: Mapping[str, Sequence[int]],
+        padding: str | None = None,
+        in_channels: int = 3,
+        dilate: int = 0,
+    ) -> None:
         super().__init__()
         self.levels = tuple(Level(*level) for level in levels.values())
         if not levels or any(fine.stride >= coarse.stride for fine, coarse in pairwise(self.levels)):
@@ -50,57 +63,56 @@ class Torchvision(Backbone):
         names = list_models(module=torchvision.models)
         if name not in names:
             raise ValueError(f"torchvision has no classification network {name!r}; {did_you_mean(name, names)}")
+        check_padding(padding)
+        check_in_channels(in_channels)
+        self.in_channels = in_channels
         self.nodes = tuple(levels)
-        self.body = _traced(name, self.nodes)
-        _initialise(self.body, name)
-        round_up(self.body)
+        auxiliary = AUXILIARY.get(name, {})
+        arguments = {**_ARGUMENTS.get(name, {}), **_dilation(name, dilate)}
+        model = tracing.without_memory(name, arguments)
+        self.body = tracing.cut(model, name, self.nodes, [entry.node for entry in auxiliary.values()])
+        made = tracing.outputs(self.body)
+        self.auxiliary = {prefix: entry for prefix, entry in auxiliary.items() if entry.node in made}
+        self.auxiliary_names = tuple(self.auxiliary)
+        self.finest = {f"body.{key}": index for key, index in tracing.needed_by(self.body, self.nodes).items()}
+        path, first = tracing.first_convolution(self.body)
+        self.first_convolution = f"body.{path}.weight"
+        if in_channels != first.in_channels:
+            tracing.widen(first, in_channels)
+        tracing.initialise(self.body, model, name)
+        if padding != "published":
+            round_up(self.body)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Return one map a level."""
+        """Return one map a level, then those of the auxiliary classifiers. Raises ValueError for other channels."""
+        check_channels(images, self.in_channels)
         maps = self.body(images)
-        return [maps[node] for node in self.nodes]
+        return [maps[node] for node in (*self.nodes, *(entry.node for entry in self.auxiliary.values()))]
+
+    def auxiliary_classifiers(self, num_classes: int) -> list[nn.Module]:
+        """Return those of GoogLeNet (two) and Inception v3 (one), where the levels reach that far."""
+        return [entry.make(entry.channels, num_classes) for entry in self.auxiliary.values()]
+
+    def level_of(self, name: str) -> int:
+        """Return the index of the finest level whose map depends on a tensor. Raises ValueError for an unknown one."""
+        if name not in self.finest:
+            raise ValueError(f"the backbone has no tensor {name!r}; {did_you_mean(name, self.finest)}")
+        return self.finest[name]
 
 
-class _WeightsOnMeta(TorchFunctionMode):
-    """Lets layers take no memory: what they get from `torch.empty` lies on the meta device.
-
-    Not `torch.device("meta")`, as RegNet works its widths out with tensors.
-    """
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        settings = {**(kwargs or {}), "device": "meta"} if func is torch.empty else kwargs or {}
-        return func(*args, **settings)
-
-
-def _traced(name: str, nodes: tuple[str, ...]) -> fx.GraphModule:
-    """Return the graph up to `nodes`, its weights on the meta device: those of the rest never take memory."""
-    with torch.device("cpu"), _WeightsOnMeta():
-        model = get_model(name, weights=None, **_ARGUMENTS.get(name, {}))
-        paths = [path.split(".") for path in get_graph_node_names(model, suppress_diff_warning=True)[0]]
-        # A module's name stands for the last node inside it. A dict, as it keeps the order in which the network runs.
-        known = dict.fromkeys(".".join(path[:depth]) for path in paths for depth in range(1, len(path) + 1))
-        for node in nodes:
-            if node not in known:
-                raise ValueError(f"{name} has no node {node!r}; {did_you_mean(node, known)}")
-        both = create_feature_extractor(model, return_nodes=list(nodes), suppress_diff_warning=True)
-    if str(both.train_graph) != str(both.eval_graph):
-        raise ValueError(f"the features of {name!r} take another path in training; they cannot be one graph")
-    # A plain GraphModule: torchvision's own, with its two graphs, loses them in deepcopy.
-    return fx.GraphModule(both, both.train_graph)
+def _dilation(name: str, stages: int) -> dict[str, Any]:
+    """Return the argument by which a ResNet's last `stages` dilate."""
+    if not stages:
+        return {}
+    bottlenecks = [n for n in list_models(module=torchvision.models) if "resne" in n and n not in _BASIC]
+    if name not in bottlenecks:
+        raise ValueError(f"backbone.dilate={stages}: {name} cannot dilate; {', '.join(sorted(bottlenecks))} can")
+    if stages not in (1, 2, 3):
+        raise ValueError(f"backbone.dilate={stages}; 0 to 3 stages can dilate")
+    return {"replace_stride_with_dilation": [index >= 3 - stages for index in range(3)]}
 
 
-def _initialise(body: fx.GraphModule, name: str) -> None:
-    """Take memory on the current default device and draw new weights."""
-    body.to_empty(device=torch.get_default_device())
-    for path, module in body.named_modules():
-        reset = getattr(module, "reset_parameters", None)
-        if reset is not None:
-            reset()
-        elif any(True for _ in module.parameters(recurse=False)) or any(True for _ in module.buffers(recurse=False)):
-            raise ValueError(f"{name!r} cannot be a backbone: its part {path!r} has weights with no initialiser")
-    init_convolutions(body)
+_BASIC: Final = ("resnet18", "resnet34")  # whose 3x3 pairs torchvision does not dilate
 
 
 def published_weights(name: str) -> WeightsEnum | None:
