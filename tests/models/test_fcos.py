@@ -9,8 +9,8 @@ from visionkit.types import Level
 LEVELS = (Level(16, 4), Level(16, 8))
 
 
-def _head(levels: tuple[Level, ...] = LEVELS, **changed: float) -> FCOSHead:
-    settings = {"num_convs": 1, "prior": 0.05, "radius": 1.5, "score_threshold": 0.05, "nms_iou": 0.5}
+def _head(levels: tuple[Level, ...] = LEVELS, **changed: float | str) -> FCOSHead:
+    settings: dict[str, float | str] = {"num_convs": 1, "distance": "exp", "point": "centre", "prior": 0.05, "radius": 1.5, "score_threshold": 0.05, "nms_iou": 0.5}
     settings |= {"max_candidates": 50, "max_detections": 10, **changed}
     return FCOSHead(**settings, loss=FCOSLoss(), levels=levels, num_classes=3)  # type: ignore[arg-type]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import ClassVar, cast
+from typing import ClassVar, Final, cast
 
 import torch
 from torch import Tensor, nn
@@ -24,17 +24,28 @@ _FIRST_DISTANCE = 3.0  # strides that an untrained network gives a side, so that
 _LARGEST_EXPONENT = 8.0  # keeps exp finite in half precision; a box side is 3000 strides away then
 
 
+DISTANCES: Final = ("exp", "relu")
+"""What `distance` may be."""
+
+POINTS: Final = {"centre": 0.5, "corner": 0.0}
+"""What `point` may be, and how far from a cell's upper left corner that is, in strides."""
+
+
 class FCOSHead(Head):
     """Two towers shared by all levels: one for the classes, one for the box and its centerness.
 
     Tian, Shen, Chen, He: FCOS: Fully Convolutional One-Stage Object Detection (2019), section 3, with the authors'
     later improvements: centre sampling, centerness from the box tower, distances in strides, GIoU.
 
+    `distance` says what the box layer puts out: `exp` of what it computes and of a factor a level, as in the paper, or
+    `relu` of it, without such factors, both in strides. `point` is where a cell's point lies: its `centre`, or its
+    upper left `corner`. `relu` and `corner` are those of torchvision's published weights.
+
     `num_convs` is a tower's depth; `prior` the score (0 to 1) that an untrained network gives; `radius` that of
     centre sampling, in strides. Decoding takes the `max_candidates` best points and classes of an image, drops scores
     below `score_threshold`, suppresses overlaps above `nms_iou` within a class and returns `max_detections` at most.
 
-    Raises ValueError for levels of unequal width.
+    Raises ValueError for levels of unequal width, and for an unknown `distance` or `point`.
     """
 
     kind: ClassVar[str] = "boxes"
@@ -42,6 +53,8 @@ class FCOSHead(Head):
     def __init__(
         self,
         num_convs: int,
+        distance: str,
+        point: str,
         prior: float,
         radius: float,
         score_threshold: float,
@@ -62,6 +75,10 @@ class FCOSHead(Head):
             raise ValueError(f"FCOS normalises groups of {_GROUP} channels; the levels have {channels}")
         if not 0 < prior < 1:
             raise ValueError(f"prior={prior}; it has to be above 0 and below 1")
+        for name, value, known in (("distance", distance, DISTANCES), ("point", point, POINTS)):
+            if value not in known:
+                raise ValueError(f"head.{name}={value!r} is unknown; choose {' or '.join(known)}")
+        self.offset = POINTS[point]
         self.strides = tuple(level.stride for level in levels)
         self.radius = radius
         self.score_threshold = score_threshold
@@ -74,12 +91,14 @@ class FCOSHead(Head):
         self.class_logits = nn.Conv2d(channels, num_classes, 3, padding=1)
         self.distances = nn.Conv2d(channels, 4, 3, padding=1)
         self.centerness = nn.Conv2d(channels, 1, 3, padding=1)
-        self.scales = nn.Parameter(torch.ones(len(levels)))
+        self.scales = nn.Parameter(torch.ones(len(levels))) if distance == "exp" else None
         init_convolutions(self)
         for layer in (self.class_logits, self.distances, self.centerness):
             nn.init.normal_(layer.weight, std=0.01)
         nn.init.constant_(cast(Tensor, self.class_logits.bias), -math.log((1 - prior) / prior))
-        nn.init.constant_(cast(Tensor, self.distances.bias), math.log(_FIRST_DISTANCE))
+        nn.init.constant_(
+            cast(Tensor, self.distances.bias), math.log(_FIRST_DISTANCE) if distance == "exp" else _FIRST_DISTANCE
+        )
 
     def forward(
         self, features: Sequence[Tensor], image_size: tuple[int, int], targets: Targets | None = None
@@ -89,11 +108,16 @@ class FCOSHead(Head):
         for index, (level, stride) in enumerate(zip(features, self.strides, strict=True)):
             of_class, of_box = self.class_tower(level), self.box_tower(level)
             logits.append(_flat(self.class_logits(of_class)))
-            exponent = self.scales[index] * _flat(self.distances(of_box)).float()
-            distances.append(exponent.clamp(max=_LARGEST_EXPONENT).exp() * stride)
+            reach = _flat(self.distances(of_box)).float()
+            if self.scales is None:
+                reach = reach.relu()
+            else:
+                reach = (self.scales[index] * reach).clamp(max=_LARGEST_EXPONENT).exp()
+            distances.append(reach * stride)
             centerness.append(_flat(self.centerness(of_box)))
         device = features[0].device
-        points, strides = cell_centres([(f.shape[2], f.shape[3]) for f in features], self.strides, device)
+        sizes = [(f.shape[2], f.shape[3]) for f in features]
+        points, strides = cell_centres(sizes, self.strides, device, self.offset)
         size = torch.stack([torch.full((), side, dtype=torch.float32, device=device) for side in image_size])
         return PointOutputs(
             torch.cat(logits, 1), torch.cat(distances, 1), torch.cat(centerness, 1)[..., 0], points, strides, size
@@ -149,7 +173,7 @@ class FCOSHead(Head):
 def _tower(channels: int, depth: int) -> nn.Sequential:
     layers: list[nn.Module] = []
     for _ in range(depth):
-        conv = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        conv = nn.Conv2d(channels, channels, 3, padding=1)
         layers += [conv, nn.GroupNorm(channels // _GROUP, channels), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers)
 

@@ -1,0 +1,211 @@
+"""What is frozen stays as it is to the bit, what is not learns, in one process and in two."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tests.trainings import composed, frozen
+from visionkit.config.frozen import plain, thaw
+from visionkit.engine import build, freezing, launch
+from visionkit.engine.checkpoint import network_state, read
+from visionkit.engine.fit import fit
+from visionkit.engine.setup import Setup, set_up
+from visionkit.errors import ConfigError
+from visionkit.models.contracts import Backbone
+from visionkit.types import Level
+
+HARSH = ("optimizer.weight_decay=0.5", "optimizer.lr=0.01", "trainer.gradient_clip_val=0.1")
+
+
+class TwoStages(Backbone):
+    """Two levels of a convolution and a batch normalisation each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.levels = (Level(8, 2), Level(16, 4))
+        self.fine = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.BatchNorm2d(8))
+        self.coarse = nn.Sequential(nn.Conv2d(8, 16, 3, 2, 1), nn.BatchNorm2d(16))
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        return [fine := self.fine(images).relu(), self.coarse(fine).relu()]
+
+    def level_of(self, name: str) -> int:
+        return int(name.startswith("coarse"))
+
+
+class NoStages(TwoStages):
+    """One that does not say which stage is which."""
+
+    def level_of(self, name: str) -> int:
+        raise NotImplementedError
+
+
+def _own_nodes() -> tuple[str, ...]:
+    """Replace what vgg_tiny's node says by a class without arguments."""
+    node = plain(composed())["backbone"]
+    return (
+        "backbone._target_=tests.engine.test_freezing.TwoStages",
+        *(f"~backbone.{key}" for key in node if key != "_target_"),
+    )
+
+
+def _setup(tmp_path: Path, *overrides: str) -> Setup:
+    run_dir = frozen(tmp_path / "run", *_own_nodes(), *HARSH, *overrides)
+    return set_up(thaw(run_dir), run_dir, progress_bar=False)
+
+
+def _state(setup: Setup) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in setup.module.network.backbone.state_dict().items()}
+
+
+def _changed(before: dict[str, Tensor], after: dict[str, Tensor]) -> set[str]:
+    return {name for name in before if not torch.equal(before[name], after[name])}
+
+
+FINE = {f"fine.{name}" for name in ("0.weight", "0.bias", "1.weight", "1.bias")}
+COARSE = {name.replace("fine", "coarse") for name in FINE}
+STATISTICS = {"1.running_mean", "1.running_var", "1.num_batches_tracked"}
+ALL = FINE | COARSE | {f"{stage}.{name}" for stage in ("fine", "coarse") for name in STATISTICS}
+NORMS = {name for name in ALL if ".1." in name}
+CASES = {
+    "nothing": ((), ALL),
+    "the first stage": (("freeze.stages=1",), {name for name in ALL if name.startswith("coarse")}),
+    "both stages": (("freeze.stages=2",), set()),
+    "all": (("freeze.stages=all",), set()),
+    "normalisations": (("freeze.norm=true",), ALL - NORMS),
+    "a stage and normalisations": (("freeze.stages=1", "freeze.norm=true"), COARSE - NORMS),
+}
+
+
+@pytest.mark.parametrize("name", list(CASES))
+@pytest.mark.parametrize("until", ["null", "5"])
+def test_exactly_what_is_free_changes(tmp_path: Path, name: str, until: str) -> None:
+    overrides, free = CASES[name]
+    given = [f"freeze.until_epoch={until}"] if until != "null" and overrides else []
+    setup = _setup(tmp_path, *overrides, *given, "channels_last=true", "epochs=2")
+    before = _state(setup)
+    head = setup.module.network.heads["classification"].classifier.weight.clone()
+    setup.trainer.fit(setup.module, setup.data)
+    assert _changed(before, _state(setup)) == free
+    assert not torch.equal(head, setup.module.network.heads["classification"].classifier.weight)
+
+
+def test_a_frozen_parameter_costs_no_gradient_and_is_no_optimizers(tmp_path: Path) -> None:
+    setup = _setup(tmp_path, "freeze.stages=1")
+    setup.trainer.fit(setup.module, setup.data)
+    wanting = {n for n, p in setup.module.network.backbone.named_parameters() if p.requires_grad}
+    assert wanting == COARSE
+    optimized = {id(p) for group in setup.trainer.optimizers[0].param_groups for p in group["params"]}
+    frozen_ids = {id(p) for n, p in setup.module.network.backbone.named_parameters() if n in FINE}
+    assert not optimized & frozen_ids
+
+
+def test_from_the_epoch_on_all_is_free(tmp_path: Path) -> None:
+    """Epochs 0 and 1 are held, with a validation between them; the third is not."""
+    setup = _setup(tmp_path, "freeze.stages=1", "freeze.norm=true", "freeze.until_epoch=2", "epochs=3")
+    states: list[dict[str, Tensor]] = [_state(setup)]
+    norms: list[float] = []
+
+    class Watch(freezing.L.Callback):
+        def on_train_epoch_end(self, *_: object) -> None:
+            states.append(_state(setup))
+
+        def on_train_batch_end(self, trainer: object, module: nn.Module, *_: object) -> None:
+            norms.append(float(module.network.backbone.fine[1].training))
+
+    setup.trainer.callbacks.append(Watch())
+    setup.trainer.fit(setup.module, setup.data)
+    assert [_changed(a, b) for a, b in pairwise(states)] == [COARSE - NORMS, COARSE - NORMS, ALL]
+    steps = len(norms) // 3
+    assert norms == [0.0] * 2 * steps + [1.0] * steps
+
+
+def test_clipping_does_not_see_what_is_frozen_for_now(tmp_path: Path) -> None:
+    """The same head is learnt whether the backbone is frozen for the whole training or until a later epoch."""
+    heads = []
+    for name, given in {"whole": [], "until": ["freeze.until_epoch=9"]}.items():
+        setup = _setup(tmp_path / name, "freeze.stages=all", "trainer.gradient_clip_val=0.01", "optimizer=sgd", *given)
+        setup.trainer.fit(setup.module, setup.data)
+        heads.append(setup.module.network.heads["classification"].classifier.weight.detach())
+    assert torch.equal(*heads)
+
+
+def test_a_backbone_of_the_config_freezes_by_its_levels(tmp_path: Path) -> None:
+    config = plain(composed("backbone=resnet_tiny"))
+    backbone = build.build(build.backbone_node(config))
+    sizes = [
+        len(freezing.choose({"stages": s, "norm": False}, backbone).parameters) for s in range(len(backbone.levels) + 1)
+    ]
+    assert sizes[0] == 0
+    assert sizes == sorted(set(sizes))
+    assert sizes[-1] == len(list(backbone.parameters()))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["freeze.stages=9"], "freeze.stages=9 but the backbone has 2 levels; give 0 to 2, or all"),
+        (["freeze.stages=-1"], "freeze.stages=-1 is no number of stages"),
+        (["freeze.stages=most"], "freeze.stages=most is no number of stages; give 0, 1, 2, ... or all"),
+        (["freeze.norm=3"], "freeze.norm=3 is neither true nor false"),
+        (["freeze.until_epoch=0", "freeze.stages=1"], "freeze.until_epoch=0 is out of range"),
+        (["freeze.until_epoch=2"], "freeze.until_epoch=2 needs something to be frozen"),
+        (["freeze=2"], "give freeze.stages=2"),
+        (["backbone._target_=tests.engine.test_freezing.NoStages", "freeze.stages=1"], "only freeze.stages=all works"),
+    ],
+)
+def test_wrong_values_are_refused_before_data_is_read(overrides: list[str], said: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        launch.check(composed(*_own_nodes(), *overrides))
+    assert said in str(raised.value)
+    assert len(str(raised.value).splitlines()) == 1
+
+
+def test_all_of_an_unknown_backbone_can_be_frozen() -> None:
+    part = freezing.choose({"stages": "all", "norm": False}, NoStages())
+    assert part.parameters == FINE | COARSE
+    assert part.norms == {"fine.1", "coarse.1"}
+
+
+@pytest.mark.parametrize(
+    "until", ["null", pytest.param("1", marks=pytest.mark.slow)]
+)  # the default suite starts one pair of processes
+def test_two_processes_hold_and_free_the_same(tmp_path: Path, until: str) -> None:
+    given = (
+        "optimizer=sgd", "optimizer.lr=0.01", "epochs=2", "data.num_scenes=44", "trainer.gradient_clip_val=null",
+        "freeze.norm=true", "freeze.stages=1", f"freeze.until_epoch={until}",
+    )  # fmt: skip
+    # Until epoch 1 only: batch statistics of halves are not those of the whole, so norms stay frozen in both.
+    alone = frozen(tmp_path / "alone", *_own_nodes(), *given)
+    pair = frozen(
+        tmp_path / "pair", *_own_nodes(), *given, "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"
+    )
+    fit(alone)
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    done = subprocess.run(
+        [*launcher, "-m", "visionkit.engine.worker", str(pair)],
+        capture_output=True, text=True, timeout=240, check=False,
+        env={**os.environ, "PYTHONPATH": str(Path.cwd())},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    one, two = (network_state(read(run / "checkpoints/last.ckpt")) for run in (alone, pair))
+    start = set_up(thaw(alone), tmp_path / "fresh", progress_bar=False).module.network.state_dict()
+    for name in one:
+        if until == "null" or "backbone" not in name:
+            torch.testing.assert_close(two[name], one[name], rtol=1e-3, atol=1e-4, msg=lambda m, n=name: f"{n}: {m}")
+    held = {f"backbone.{name}" for name in FINE | NORMS}
+    changed = _changed({n: start[n] for n in held}, two)
+    assert changed == (set() if until == "null" else held)
+    assert (
+        json.loads((pair / "result.json").read_text())["steps"]
+        == json.loads((alone / "result.json").read_text())["steps"]
+    )
