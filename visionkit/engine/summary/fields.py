@@ -205,8 +205,29 @@ def _concatenated(arguments: Arguments, shape: Sequence[int], index: int) -> Fie
     parts = [known for known in reading(arguments) if len(known.shape) == len(shape)]
     dimension = arguments["dim"] % len(shape)
     if any(axes(_of(known).layout[dimension]) for known in parts):
-        return None  # maps side by side have no field in common
+        return _continued(parts, dimension, shape)
     return _joined(parts, shape, free=dimension)
+
+
+def _continued(parts: Sequence[Known], dimension: int, shape: Sequence[int]) -> Field | None:
+    """Return the field of a map with its first and last cells repeated as padding; other maps have none in common."""
+    longest = max(range(len(parts)), key=lambda index: parts[index].shape[dimension])
+    field = _of(parts[longest])
+    along = _along(field.layout[dimension])
+    if len(along) != 1 or along[0][0] is None:
+        return None
+    axis, length = along[0]
+    for index, known in enumerate(parts):
+        border = field.windows[axis].at(0 if index < longest else length - 1)
+        own = _of(known).windows
+        cells = range(known.shape[dimension]) if index != longest else ()
+        if any(own[axis].at(cell) != border for cell in cells) or own[1 - axis].at(0) != field.windows[1 - axis].at(0):
+            return None
+    found, layout = list(field.windows), list(field.layout)
+    before = sum(known.shape[dimension] for known in parts[:longest])
+    found[axis] = windows.slide(found[axis], 1, 1, before)
+    layout[dimension] = ((axis, shape[dimension]),)
+    return Field(tuple(layout), (found[0], found[1]), field.pixels)
 
 
 def _reduced(arguments: Arguments, shape: Sequence[int], index: int) -> Field | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from visionkit.engine.summary.layers import View
+from visionkit.engine.summary.layers import Layer, View
 
 
 def count(number: int) -> str:
@@ -26,6 +26,18 @@ def _scaled(number: float, base: int, units: tuple[str, ...]) -> str:
 def sides(both: tuple[int | float, ...]) -> str:
     """Return lengths joined by x: 64x112x112."""
     return "x".join(f"{side:g}" for side in both)
+
+
+def one(both: tuple[int, ...]) -> str:
+    """Return one number where both sides are equal."""
+    return sides(both) if len(set(both)) > 1 else sides(both[:1])
+
+
+def kernel(layer: Layer) -> str:
+    """Return a layer's kernel, with dilation (d2) and groups (g32) where they are not 1."""
+    dilation = f" d{one(layer.dilation)}" if set(layer.dilation) - {1} else ""
+    groups = f" g{layer.groups}" if layer.kind == "grouped conv" else ""
+    return sides(layer.kernel) + dilation + groups
 
 
 def window(view: tuple[View, View] | None) -> str:

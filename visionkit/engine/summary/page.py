@@ -1,8 +1,111 @@
-"""Write a summary as a page."""
+"""Write a summary as one page that needs neither network nor scripts."""
 
-from visionkit.engine.summary.layers import Summary
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from html import escape
+from itertools import groupby
+
+from visionkit.engine.summary import figures
+from visionkit.engine.summary.drawing import costs, fields
+from visionkit.engine.summary.layers import Layer, Summary
+
+STYLE = """
+:root { color-scheme: light dark; --ink: #1c2430; --dim: #5b6675; --line: #d5dbe3; --back: #ffffff; --band: #f3f5f8;
+  --a: #2b6cb0; --b: #b7791f; --c: #2f855a; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6eaf0; --dim: #9aa5b4; --line: #3a4452; --back: #14181f;
+  --band: #1d232c; --a: #63b3ed; --b: #ecc94b; --c: #68d391; } }
+body { margin: 2rem auto; max-width: 76rem; padding: 0 1rem; font: 15px/1.45 system-ui, sans-serif; color: var(--ink);
+  background: var(--back); }
+h1 { font-size: 1.5rem; margin-bottom: 0; } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; }
+p, figcaption { color: var(--dim); margin: .3rem 0; }
+dl { display: flex; flex-wrap: wrap; gap: .5rem 2.5rem; } dt { color: var(--dim); } dd { margin: 0; font-size: 1.35rem; }
+dd small { display: block; font-size: .8rem; color: var(--dim); }
+figure { margin: 0; overflow-x: auto; } svg { max-width: 100%; height: auto; }
+svg text { fill: var(--ink); font: 13px system-ui, sans-serif; } svg .dim { fill: var(--dim); }
+.scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
+th, td { padding: .15rem .6rem; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line); }
+th { color: var(--dim); font-weight: 600; } .name { text-align: left; font-family: ui-monospace, monospace; }
+.kind { text-align: left; } tr.part td { text-align: left; font-weight: 600; background: var(--band); }
+"""
+
+HEADINGS = (
+    "layer", "kind", "kernel", "stride", "output", "parameters", "multiply-adds", "field", "centre", "jump", "memory",
+)  # fmt: skip
 
 
 def page(summary: Summary) -> str:
-    """Return the page."""
-    return ""
+    """Return the page: totals, where they go, the levels against the image, and the table of layers."""
+    height, width = summary.size
+    title = escape(f"{summary.title} at {height} x {width} pixels")
+    settings = ", ".join(f"{key} {value}" for key, value in summary.settings.items())
+    parts = [
+        "<!DOCTYPE html>",
+        f'<html lang="en"><head><meta charset="utf-8"><title>{title}</title>',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        f"<style>{STYLE}</style></head><body>",
+        f"<h1>{title}</h1><p>{escape(settings)}</p>",
+        f"<dl>{''.join(_totals(summary))}</dl>",
+        "<h2>Where they go</h2>",
+        f"<figure>{costs(summary)}<figcaption>Shares of each stage: a part of the network and the distance of its "
+        "cells in pixels.</figcaption></figure>",
+        "<h2>What a cell of each level sees</h2>",
+        f"<figure>{fields(summary)}<figcaption>The window of the cell nearest the middle, against the image (the filled "
+        "rectangle). Windows reach over the border where layers pad.</figcaption></figure>",
+        f"<h2>Layers</h2>{_notes()}",
+        '<div class="scroll"><table><thead><tr>',
+        *(f"<th{_class(index)}>{heading}</th>" for index, heading in enumerate(HEADINGS)),
+        "</tr></thead><tbody>",
+        *_rows(summary.layers),
+        "</tbody></table></div></body></html>",
+    ]
+    return "\n".join(parts)
+
+
+def _totals(summary: Summary) -> Iterator[str]:
+    idle = sum(summary.idle.values())
+    trainable = f", {summary.trainable:,} trainable" if summary.trainable != summary.parameters else ""
+    training = f", {idle:,} in training only" if idle else ""
+    yield _total("Parameters", figures.count(summary.parameters), f"{summary.parameters:,}{trainable}{training}")
+    yield _total("Multiply-adds", figures.count(summary.multiply_adds), f"{summary.multiply_adds:,} for one image")
+    yield _total("Activation memory", figures.size(summary.memory), f"{summary.memory:,} bytes for one image")
+
+
+def _total(name: str, short: str, exact: str) -> str:
+    return f"<div><dt>{name}</dt><dd>{short}<small>{exact}</small></dd></div>"
+
+
+def _notes() -> str:
+    marks = "; ".join(f"{mark}: {meaning}" for mark, meaning in figures.NOTES.items())
+    return (
+        "<p>Field, centre of the first cell's field and jump from cell to cell are in pixels; the middle of the "
+        f"image's first pixel is 0.5. {escape(marks)}.</p>"
+    )
+
+
+def _rows(layers: Sequence[Layer]) -> Iterator[str]:
+    for part, group in groupby(layers, key=lambda layer: layer.part):
+        yield f'<tr class="part"><td colspan="{len(HEADINGS)}">{escape(part)}</td></tr>'
+        for layer in group:
+            cells = _cells(layer)
+            yield f"<tr>{''.join(f'<td{_class(i)}>{escape(cell)}</td>' for i, cell in enumerate(cells))}</tr>"
+
+
+def _cells(layer: Layer) -> tuple[str, ...]:
+    return (
+        layer.module,
+        ", ".join([layer.kind, *layer.then]),
+        figures.kernel(layer),
+        figures.one(layer.stride),
+        figures.sides(layer.output),
+        "shared" if layer.shared else f"{layer.parameters:,}" if layer.parameters else "",
+        figures.count(layer.multiply_adds) if layer.multiply_adds else "",
+        figures.window(layer.view),
+        figures.centre(layer.view),
+        figures.jump(layer.view),
+        figures.size(layer.memory),
+    )
+
+
+def _class(index: int) -> str:
+    return {0: ' class="name"', 1: ' class="kind"'}.get(index, "")

@@ -45,17 +45,12 @@ def _below(layers: Sequence[Layer]) -> tuple[str, list[str]]:
 
 
 def _row(layer: Layer, name: str) -> tuple[str, ...]:
-    kernel = figures.sides(layer.kernel)
-    if set(layer.dilation) - {1}:
-        kernel += f" d{_one(layer.dilation)}"
-    if layer.kind == "grouped conv":
-        kernel += f" g{layer.groups}"
     kinds = [layer.kind.replace("depthwise", "dw"), *layer.then]
     return (
         f"  {name}",
         kinds[0] if len(kinds) == 1 else f"{kinds[0]}, {kinds[1]}{', ...' if len(kinds) > 2 else ''}",
-        kernel,
-        _one(layer.stride),
+        figures.kernel(layer),
+        figures.one(layer.stride),
         figures.sides(layer.output),
         "shared" if layer.shared else figures.count(layer.parameters) if layer.parameters else "",
         figures.count(layer.multiply_adds) if layer.multiply_adds else "",
@@ -64,10 +59,6 @@ def _row(layer: Layer, name: str) -> tuple[str, ...]:
         figures.jump(layer.view),
         figures.size(layer.memory),
     )
-
-
-def _one(both: Sequence[int]) -> str:
-    return figures.sides(tuple(both)) if len(set(both)) > 1 else "".join(str(side) for side in both[:1])
 
 
 def _line(row: Sequence[str], widths: Sequence[int]) -> str:

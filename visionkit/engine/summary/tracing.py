@@ -39,18 +39,7 @@ KINDS = {
 """What layers are called; others have ATen's name."""
 
 
-BY_VALUE = {
-    "hardswish",
-    "hardsigmoid",
-    "hardtanh",
-    "silu",
-    "gelu",
-    "elu",
-    "leaky_relu",
-    "mish",
-    "prelu",
-    "native_dropout",
-}
+BY_VALUE = {"hardswish", "hardsigmoid", "hardtanh", "silu", "gelu", "elu", "leaky_relu", "mish", "prelu"}
 """What works value by value, whether torch tags it so or not."""
 
 MAKERS = {"new_zeros", "new_ones", "new_empty", "new_full", "zeros_like", "ones_like", "empty_like", "full_like"}
