@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 import torch.nn.functional as F
 from torch import Tensor
 
 from visionkit.models.backbones.convnet import ConvNet
+from visionkit.models.backbones.description import Description
 from visionkit.models.contracts import Backbone
 from visionkit.types import Level
 
@@ -45,9 +44,21 @@ class FrozenConvNet(ConvNet):
     """A ConvNet that keeps its random weights: no parameter learns, and batch normalisation gathers nothing."""
 
     def __init__(
-        self, stem: Mapping[str, int], stages: Sequence[Mapping[str, str | int]], in_channels: int = 3
+        self,
+        stem: Description,
+        stages: Description,
+        in_channels: int = 3,
+        activation: str = "relu",
+        pooling: str = "max",
+        norm: str = "batch",
+        norm_eps: float = 1e-5,
+        dropout: float = 0.0,
+        stochastic_depth: float = 0.0,
+        padding: str | None = None,
     ) -> None:
-        super().__init__(stem, stages, in_channels)
+        super().__init__(
+            stem, stages, in_channels, activation, pooling, norm, norm_eps, dropout, stochastic_depth, padding
+        )
         self.requires_grad_(False)
         self.eval()
 

@@ -13,6 +13,7 @@ from benchmarks.faults import FAULTS
 from benchmarks.seeds import TASKS, default_run
 from benchmarks.session import Session
 from benchmarks.table import markdown, write
+from visionkit.config.folders import conf_dir
 from visionkit.config.frozen import plain
 from visionkit.engine.build import build_data
 from visionkit.engine.checkpoint import Model, load_model
@@ -28,7 +29,7 @@ _FROZEN = ("backbone._target_=benchmarks.backbones.FrozenConvNet",)
 def _pixels(stride: int, window: int) -> tuple[str, ...]:
     return (
         "backbone._target_=benchmarks.backbones.Pixels",
-        *(f"~backbone.{name}" for name in ("stem", "stages", "in_channels")),
+        *(f"~backbone.{key}" for key in OmegaConf.load(conf_dir() / "backbone/convnet.yaml") if key != "_target_"),
         f"+backbone.stride={stride}",
         f"+backbone.window={window}",
     )

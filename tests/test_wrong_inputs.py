@@ -81,7 +81,7 @@ WRONG: dict[str, tuple[str, list[str], list[str]]] = {
     "head of another task by name": ("train", ["head=fcos", "task=segmentation"], ["head=fcn or head=unet"]),
     "neck that is needed": ("train", ["task=detection", "neck=none"], ["choose neck=fpn"]),
     "dropout": ("train", ["head.dropout=2"], ["head: ", "between 0 and 1"]),
-    "stages": ("train", ["backbone.stages=5"], ["backbone: ", "convnet.py"]),
+    "stages": ("train", ["backbone.stages=5"], ["backbone: ", "stages=5 is no list"]),
     "warm-up": ("train", ["scheduler.warmup=7"], ["scheduler: ", "0 <= warmup < 1"]),
     "accelerator": ("train", ["trainer.accelerator=abacus"], ["trainer: ", "abacus"]),
     "precision": ("train", ["trainer.precision=8"], ["precision"]),

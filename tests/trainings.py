@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from visionkit.config.folders import conf_dir
 from visionkit.config.frozen import freeze
@@ -18,6 +18,12 @@ SMALL = (
     "epochs=1",
     "trainer=cpu",
 )
+
+OWN_BACKBONE = (
+    "backbone._target_=tests.plain_backbone.PlainBackbone",
+    *(f"~backbone.{key}" for key in OmegaConf.load(conf_dir() / "backbone/convnet.yaml") if key != "_target_"),
+)
+"""A class of one's own in place of the default backbone, without its settings."""
 
 
 def composed(*overrides: str, small: bool = True) -> DictConfig:

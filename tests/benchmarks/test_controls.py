@@ -74,7 +74,7 @@ def test_a_window_lies_around_its_cell(stride: int, window: int) -> None:
 
 
 def test_a_frozen_backbone_learns_nothing() -> None:
-    backbone = FrozenConvNet({"channels": 8, "kernel": 3, "stride": 2}, [
+    backbone = FrozenConvNet([{"channels": 8, "kernel": 3, "stride": 2}], [
         {"block": "residual", "channels": 8, "depth": 1, "stride": 1},
         {"block": "residual", "channels": 16, "depth": 1, "stride": 2},
     ])  # fmt: skip

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.trainings import frozen
+from tests.trainings import OWN_BACKBONE, frozen
 from visionkit.engine.checkpoint import network_state, read
 from visionkit.engine.fit import fit
 
@@ -59,8 +59,7 @@ def test_two_processes_do_what_one_does(tmp_path: Path) -> None:
     """Plain SGD on a network without batch statistics: the gradients of two halves are those of the whole."""
     settings = (
         "task=detection", "optimizer=sgd", "optimizer.lr=0.001", "epochs=2", "data.num_scenes=44",
-        "trainer.gradient_clip_val=null", "backbone._target_=tests.plain_backbone.PlainBackbone",
-        "~backbone.stem", "~backbone.stages", "~backbone.in_channels",
+        "trainer.gradient_clip_val=null", *OWN_BACKBONE,
     )  # fmt: skip
     alone = frozen(tmp_path / "alone", *settings)
     pair = frozen(tmp_path / "pair", *settings, "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2")

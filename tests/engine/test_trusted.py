@@ -7,11 +7,9 @@ from pathlib import Path
 import pytest
 
 import visionkit
-from tests.trainings import frozen
+from tests.trainings import OWN_BACKBONE, frozen
 from visionkit.engine.checkpoint import CheckpointError, foreign_packages
 from visionkit.engine.fit import fit
-
-OWN = ("backbone._target_=tests.plain_backbone.PlainBackbone", "~backbone.stem", "~backbone.stages")
 
 
 def test_packages_of_ones_own_are_found_wherever_they_are_named() -> None:
@@ -20,7 +18,7 @@ def test_packages_of_ones_own_are_found_wherever_they_are_named() -> None:
 
 
 def test_the_closing_lines_trust_the_package(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run_dir = frozen(tmp_path / "run", *OWN, "~backbone.in_channels")
+    run_dir = frozen(tmp_path / "run", *OWN_BACKBONE)
     fit(run_dir)
     said = capsys.readouterr().out.split("next:")[1]
     assert said.count("'trusted=[tests]'") == 2

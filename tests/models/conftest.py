@@ -17,6 +17,9 @@ from visionkit.types import Targets
 CONF = Path(__file__).parents[2] / "conf"
 CLASSES = 3
 
+FIXED_SIZE = {"vgg": (64, 96)}
+"""Heads that take images of one size alone, and the (height, width) in pixels for which they are built here."""
+
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
@@ -33,6 +36,12 @@ def _node(group: str, name: str) -> Any:
 
 
 @pytest.fixture
+def node() -> Callable[[str, str], Any]:
+    """Return a function: a group and the name of a file in it in, its node out."""
+    return _node
+
+
+@pytest.fixture
 def build() -> Callable[..., Network]:
     """Return a function: names of the files in conf/backbone, conf/head and conf/neck in, a network of one head out.
 
@@ -43,6 +52,8 @@ def build() -> Callable[..., Network]:
         torch.manual_seed(0)
         with torch.device(device):
             parts = {"backbone": backbone, "neck": _node("neck", neck), "head": _node("head", head)}
+            if head in FIXED_SIZE:
+                parts["head"] |= {"input_size": list(FIXED_SIZE[head]), "hidden": [64, 64]}  # 4096 take seconds
             if isinstance(backbone, str):
                 parts["backbone"] = _node("backbone", backbone)
                 parts["backbone"] = engine_build.build(engine_build.backbone_node(parts))

@@ -2,72 +2,121 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple, TypeVar
+from collections.abc import Iterator
+from typing import TypeGuard
 
 from torch import Tensor, nn
 
-from visionkit.models.blocks import Inception, Plain, Residual, conv_bn, init_convolutions
+from visionkit.models.backbones.description import (
+    BLOCKS,
+    Conv,
+    Description,
+    Pool,
+    Stage,
+    read_stages,
+    read_stem,
+)
+from visionkit.models.blocks import Bottleneck, Inception, Residual, Style, init_convolutions
 from visionkit.models.contracts import Backbone
 from visionkit.suggest import did_you_mean
 from visionkit.types import Level
 
-_BLOCKS: Final[dict[str, type[Plain | Residual | Inception]]] = {
-    "plain": Plain,
-    "residual": Residual,
-    "inception": Inception,
-}
-
-
-class Stem(NamedTuple):
-    """The first convolution: `channels` out, an odd `kernel`, `stride`."""
-
-    channels: int
-    kernel: int
-    stride: int
-
-
-class Stage(NamedTuple):
-    """`depth` blocks of one kind and width; the first of them has the stage's own `stride`."""
-
-    block: str
-    channels: int
-    depth: int
-    stride: int
-
 
 class ConvNet(Backbone):
-    """A stem and some stages; the block of a stage makes it a VGG, a ResNet or a GoogLeNet.
+    """A stem and some stages; the block of a stage makes it a VGG, a ResNet, a GoogLeNet or a MobileNet.
 
-    `stem` has the fields of `Stem` and every entry of `stages` those of `Stage`. One level is announced a
-    stride: the last stage of that stride. The papers are named at the blocks (`models/blocks.py`).
+    `stem` lists layers with the fields of `Conv` or `Pool`, `stages` entries with those of `Pool` or with block,
+    channels, depth, stride and, if need be, kernel; an inception stage may have the widths of its branches in place of
+    channels and depth (`description.py`). One level is announced a stride: the last layer of that stride. The full
+    resolution is none unless there is no other. The papers are named at the blocks (`models/blocks/`).
+
+    `activation`, `pooling`, `norm` and `norm_eps` hold for the whole network (`Style`). `dropout` is the share (0 to 1)
+    of channels that training leaves out behind every stage (Tompson et al.: Efficient Object Localization Using
+    Convolutional Networks, 2015, section 3.2). `stochastic_depth` is the probability with which training leaves out the
+    last residual or bottleneck block; from the first on it rises evenly (Huang et al. 2016, section 3).
+
+    Without norm the convolutions of a residual block begin divided by the root of the number of such blocks: their sum
+    keeps its scale at any depth (Hayou et al.: Stable ResNet, 2021, section 3).
 
     Raises ValueError for a missing, unknown or impossible field.
     """
 
     def __init__(
-        self, stem: Mapping[str, int], stages: Sequence[Mapping[str, str | int]], in_channels: int = 3
+        self,
+        stem: Description,
+        stages: Description,
+        in_channels: int = 3,
+        activation: str = "relu",
+        pooling: str = "max",
+        norm: str = "batch",
+        norm_eps: float = 1e-5,
+        dropout: float = 0.0,
+        stochastic_depth: float = 0.0,
+        padding: str | None = None,
     ) -> None:
         super().__init__()
-        _positive("in_channels", in_channels)
-        first = _fields(Stem, stem, "stem")
-        rest = [_fields(Stage, stage, f"stages[{index}]") for index, stage in enumerate(stages)]
-        if first.kernel % 2 == 0:
-            raise ValueError(f"stem.kernel={first.kernel} is even; an odd one keeps maps aligned, such as 3, 5 or 7")
-        if not rest:
-            raise ValueError("stages is empty; a backbone has at least one stage")
+        if not isinstance(in_channels, int) or in_channels < 1:
+            raise ValueError(f"in_channels={in_channels!r}; it has to be a whole number of at least 1")
+        for name, share in (("dropout", dropout), ("stochastic_depth", stochastic_depth)):
+            if not 0 <= share < 1:
+                raise ValueError(f"{name}={share}; it has to be at least 0 and below 1")
         self.in_channels = in_channels
-        self.stem = conv_bn(in_channels, first.channels, first.kernel, first.stride)
-        self.stages = nn.ModuleList()
-        channels, stride = first.channels, first.stride
+        self.style = Style(activation, norm, norm_eps, pooling, padding or "same")
+        self.stem_layers, self.stage_layers = read_stem(stem), read_stages(stages)
+        depths = [len(layer.widths) for layer in self.stage_layers if _adds(layer)]
+        if stochastic_depth and not depths:
+            raise ValueError(
+                f"stochastic_depth={stochastic_depth} leaves out residual and bottleneck blocks, of which there are "
+                "none; give stochastic_depth=0"
+            )
+        drops = iter([stochastic_depth * (step + 1) / sum(depths) for step in range(sum(depths))])
+        made: list[nn.Module] = []
+        channels, stride = in_channels, 1
         by_stride: dict[int, tuple[int, Level]] = {}
-        for index, stage in enumerate(rest):
-            self.stages.append(_blocks(channels, stage, f"stages[{index}]"))
-            channels, stride = stage.channels, stride * stage.stride
+        for index, layer in enumerate((*self.stem_layers, *self.stage_layers)):
+            if isinstance(layer, Conv):
+                made.append(self.style.conv(channels, *layer))
+                channels = layer.channels
+            elif isinstance(layer, Pool):
+                window, step, cells, ceil = layer
+                made.append(self.style.pool(channels, window, step, padding=cells, ceil=ceil))
+            else:
+                try:
+                    blocks = self._blocks(channels, layer, drops)
+                except ValueError as error:
+                    raise ValueError(f"stages[{index - len(self.stem_layers)}].{error}") from error
+                made.append(nn.Sequential(*blocks, nn.Dropout2d(dropout)) if dropout else nn.Sequential(*blocks))
+                channels = layer.widths[-1]
+            stride *= layer.stride
             by_stride[stride] = (index, Level(channels, stride))
+        if len(by_stride) > 1:
+            by_stride.pop(1, None)
+        self.stem = nn.ModuleList(made[: len(self.stem_layers)])
+        self.stages = nn.ModuleList(made[len(self.stem_layers) :])
         self.announced = tuple(index for index, _ in by_stride.values())
         self.levels = tuple(level for _, level in by_stride.values())
-        init_convolutions(self)
+        init_convolutions(self, mode="fan_in" if norm == "none" else "fan_out")
+        if norm == "none":
+            for block in self.modules():
+                if isinstance(block, Residual | Bottleneck):
+                    block.damp(sum(depths) ** -0.5)
+
+    def _blocks(self, channels: int, stage: Stage, drops: Iterator[float]) -> list[nn.Module]:
+        kind = BLOCKS[stage.block]
+        made: list[nn.Module] = []
+        block: nn.Module
+        for index, width in enumerate(stage.widths):
+            stride = 1 if index else stage.stride
+            if issubclass(kind, Residual | Bottleneck):
+                block = kind(channels, width, stride, self.style, kernel=stage.kernel, drop=next(drops))
+            elif issubclass(kind, Inception):
+                branches = stage.branches[index] if stage.branches else None
+                block = kind(channels, width, stride, self.style, kernel=stage.kernel, branches=branches)
+            else:
+                block = kind(channels, width, stride, self.style, kernel=stage.kernel)
+            made.append(block)
+            channels = width
+        return made
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Return one map a level. Raises ValueError for images with another number of channels."""
@@ -76,39 +125,22 @@ class ConvNet(Backbone):
                 f"images have {images.shape[1]} channels but the backbone was built with "
                 f"in_channels={self.in_channels}; images are (B, C, H, W)"
             )
-        features = self.stem(images)
+        features = images
         maps = []
-        for index, stage in enumerate(self.stages):
-            features = stage(features)
+        for index, layer in enumerate((*self.stem, *self.stages)):
+            features = layer(features)
             if index in self.announced:
                 maps.append(features)
         return maps
 
-
-Fields = TypeVar("Fields", Stem, Stage)
-
-
-def _fields(kind: type[Fields], given: Mapping[str, str | int], where: str) -> Fields:
-    for key in given:
-        if key not in kind._fields:
-            raise ValueError(f"{where} has no field {key!r}; {did_you_mean(key, kind._fields)}")
-    missing = [key for key in kind._fields if key not in given]
-    if missing:
-        raise ValueError(f"{where} lacks {', '.join(missing)}; it takes {', '.join(kind._fields)}")
-    for key, value in given.items():
-        if key != "block":
-            _positive(f"{where}.{key}", value)
-    return kind(**given)  # type: ignore[arg-type]
+    def level_of(self, name: str) -> int:
+        """Return the index of the finest level that needs a tensor of the state dict. Raises ValueError for others."""
+        part, _, rest = name.partition(".")
+        if name not in self.state_dict():
+            raise ValueError(f"{name!r} is no tensor of this network; {did_you_mean(name, self.state_dict())}")
+        place = int(rest.partition(".")[0]) + (len(self.stem) if part == "stages" else 0)
+        return next(level for level, last in enumerate(self.announced) if place <= last)
 
 
-def _positive(name: str, value: object) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{name}={value!r}; it has to be a whole number of at least 1")
-
-
-def _blocks(in_channels: int, stage: Stage, where: str) -> nn.Sequential:
-    if stage.block not in _BLOCKS:
-        raise ValueError(f"{where}.block={stage.block!r} is unknown; {did_you_mean(str(stage.block), _BLOCKS)}")
-    block = _BLOCKS[stage.block]
-    first = block(in_channels, stage.channels, stage.stride)
-    return nn.Sequential(first, *(block(stage.channels, stage.channels, 1) for _ in range(stage.depth - 1)))
+def _adds(layer: Stage | Pool) -> TypeGuard[Stage]:
+    return isinstance(layer, Stage) and issubclass(BLOCKS[layer.block], Residual | Bottleneck)
