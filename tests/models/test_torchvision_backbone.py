@@ -38,17 +38,6 @@ def test_same_weights_give_torchvisions_features(name: str, levels: dict[str, li
         torch.testing.assert_close(mine, theirs)
 
 
-@pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
-def test_keys_and_shapes_stay_torchvisions(name: str) -> None:
-    levels = {"googlenet": {"inception5b": [1024, 32]}, "inception_v3": {"Mixed_7c": [2048, 32]}}[name]
-    with torch.device("meta"):
-        ours = Torchvision(name, levels).body.state_dict()
-        theirs = get_model(name, init_weights=False).state_dict()
-    assert {key: value.shape for key, value in ours.items()} == {
-        key: value.shape for key, value in theirs.items() if not key.startswith(("fc.", "aux", "AuxLogits."))
-    }
-
-
 @pytest.mark.parametrize(
     ("name", "levels"),
     [
@@ -99,25 +88,58 @@ class _Tower(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.unpadded = nn.Conv2d(1, 1, (1, 5), stride=2)
+        self.patches = nn.Conv2d(1, 2, (4, 2), (4, 2))
+        self.unpadded = nn.Conv2d(2, 1, (1, 5), stride=2)
         self.dilated = nn.Conv2d(1, 1, 3, stride=1, dilation=2)
-        self.pool = nn.MaxPool2d(2, 2)
+        self.pools = nn.Sequential(nn.MaxPool2d(2, 2), nn.AvgPool2d(2, 2, ceil_mode=True))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y = self.pool(self.dilated(self.unpadded(x)))
+        y = self.pools(self.dilated(self.unpadded(self.patches(x))))
         y = torch.nn.functional.max_pool2d(y, 3, stride=2)
         return torch.nn.functional.avg_pool2d(y, kernel_size=2)
 
 
-@pytest.mark.parametrize("size", [64, 75, 53, 33])
-def test_every_layer_rounds_up(size: int) -> None:
-    tower = fx.symbolic_trace(_Tower())
+@pytest.mark.parametrize("size", [256, 275, 153, 133])
+def test_every_layer_rounds_up_and_keeps_its_tensors(size: int) -> None:
+    plain = _Tower()
+    tower = fx.symbolic_trace(copy.deepcopy(plain))
     round_up(tower)
-    assert tower(torch.zeros(1, 1, size, 97)).shape == (1, 1, -(-size // 16), -(-97 // 16))
+    assert tower(torch.zeros(1, 1, size, 97)).shape == (1, 1, -(-size // 128), -(-97 // 64))
+    assert {k: v.shape for k, v in tower.state_dict().items()} == {k: v.shape for k, v in plain.state_dict().items()}
+    sizes = {axis: torch.export.Dim(name, min=129, max=640) for axis, name in ((2, "height"), (3, "width"))}
+    exported = torch.export.export(tower, (torch.zeros(1, 1, 200, 150),), dynamic_shapes=(sizes,)).module()
+    images = torch.randn(1, 1, size, 131)
+    torch.testing.assert_close(exported(images), tower(images))
+
+
+@pytest.mark.parametrize(
+    ("layer", "padded"),
+    [
+        (nn.MaxPool2d(2, 2), nn.MaxPool2d(2, 2, ceil_mode=True)),
+        (nn.AvgPool2d(2, 2), nn.AvgPool2d(2, 2, ceil_mode=True)),
+        (nn.MaxPool2d(3, 2, ceil_mode=True), nn.MaxPool2d(3, 2, padding=1)),
+    ],
+)
+def test_pools_see_the_border_as_if_nothing_lay_beyond_it(layer: nn.Module, padded: nn.Module) -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(layer)
+    round_up(network)
+    images = torch.randn(2, 3, 7, 10) - 5
+    assert torch.equal(network(images), padded(images))
+
+
+def test_patches_stay_in_place_and_see_zeros_beyond_the_border() -> None:
+    torch.manual_seed(0)
+    plain = nn.Sequential(nn.Conv2d(3, 5, 4, 4))
+    network = copy.deepcopy(plain)
+    round_up(network)
+    images = torch.randn(2, 3, 9, 12)
+    torch.testing.assert_close(network(images)[:, :, :2], plain(images))
+    torch.testing.assert_close(network(images)[:, :, 2:], plain(nn.functional.pad(images[:, :, 8:], (0, 0, 0, 3))))
 
 
 def test_a_layer_that_cannot_round_up_is_named() -> None:
-    for layer in (nn.Conv2d(1, 1, 4, 4), nn.MaxPool2d(2, 1), nn.Conv2d(1, 1, 3, padding=2)):
+    for layer in (nn.Conv2d(1, 1, 4, 2), nn.MaxPool2d(2, 1), nn.Conv2d(1, 1, 3, padding=2)):
         with pytest.raises(ValueError, match=r"'0' .* cannot be made to round sizes up"):
             round_up(fx.symbolic_trace(nn.Sequential(layer)))
 
@@ -133,10 +155,14 @@ def test_bad_input_says_what_is_allowed() -> None:
         Torchvision("resnet18", {})
     with pytest.raises(ValueError, match="'swin_t' take another path in training"):
         Torchvision("swin_t", {"features.1": [96, 4]})
-    with pytest.raises(
-        ValueError, match=r"'convnext_tiny' cannot be a backbone: its part 'features\.1\.0' has weights"
-    ):
-        Torchvision("convnext_tiny", {"features.1": [96, 4]})
-    with pytest.raises(ValueError, match=r"'features\.0\.0' \(kernel 4, padding 0\) cannot be made to round sizes up"):
-        Torchvision("convnext_tiny", {"features.0": [96, 4]})
+    with pytest.raises(ValueError, match=r"backbone.padding=valid; choose same"):
+        Torchvision("resnet18", {"layer1": [64, 4]}, padding="valid")
+    with pytest.raises(ValueError, match=r"backbone.in_channels=0"):
+        Torchvision("resnet18", {"layer1": [64, 4]}, in_channels=0)
+    with pytest.raises(ValueError, match=r"resnet18 cannot dilate; resnet101, resnet152, resnet50"):
+        Torchvision("resnet18", {"layer1": [64, 4]}, dilate=2)
+    with pytest.raises(ValueError, match=r"dilate=4; 0 to 3"):
+        Torchvision("resnet50", {"layer1": [256, 4]}, dilate=4)
+    with pytest.raises(ValueError, match=r"has no tensor 'body\.cnv1\.weight'; did you mean 'body\.conv1\.weight'"):
+        Torchvision("resnet18", {"layer1": [64, 4]}).level_of("body.cnv1.weight")
     assert torchvision.models  # the network's own module, not ours of the same name
