@@ -90,6 +90,26 @@ WRONG: dict[str, tuple[str, list[str], list[str]]] = {
     "weights' name": ("train", ["init.backbone=imagnet"], ["did you mean init.backbone=imagenet?"]),
     "weights of a small network": ("train", ["init.backbone=imagenet"], ["backbone=resnet18"]),
     "weights without their key": ("train", ["init=imagenet"], ["init.backbone=imagenet"]),
+    "weights' entry": ("train", ["backbone=resnet50", "init.backbone=IMAGENET1K_V3"], ["=IMAGENET1K_V2?", "imagenet"]),
+    "weights of a network": ("train", ["init.network=torchvision:fcos"], ["did you mean init.network=torchvision:fcos_"]),
+    "weights that are not there": ("train", ["init.backbone=<folder>/no, (1).pth"], ["no, (1).pth is no file"]),
+    "weights in a folder": ("train", ["init.backbone=<folder>/empty"], ["empty is a folder", ".safetensors"]),
+    "weights in a text": ("train", ["init.backbone=<folder>/weights.pth"], ["weights.pth is no file of weights"]),
+    "weights cut off": ("train", ["init.backbone=<folder>/cut.pth"], ["cut.pth", "only a part of one"]),
+    "weights with code": ("train", ["init.backbone=<folder>/code.pth"], ["code.pth holds more than tensors", "not opened"]),
+    "weights of another": ("train", ["init.backbone=<folder>/other.pth"], ["other.pth holds nothing of this network's"]),
+    "neither strict nor not": ("train", ["init.strict=maybe"], ["init.strict"]),
+    "both weights": (
+        "train",
+        ["init.backbone=<folder>/other.pth", "init.network=torchvision:fcn_resnet50"],
+        ["contradict each other"],
+    ),
+    "frozen stages": ("train", ["freeze.stages=9"], ["freeze.stages=9", "give 0 to"]),
+    "no frozen stages": ("train", ["freeze.stages=-1"], ["freeze.stages=-1", "all"]),
+    "frozen stages in words": ("train", ["freeze.stages=most"], ["freeze.stages=most", "all"]),
+    "frozen without stages": ("train", ["freeze.until_epoch=3"], ["freeze.until_epoch=3", "freeze.stages=all"]),
+    "frozen without a key": ("train", ["freeze=all"], ["freeze.stages=all"]),
+    "channels that the data have not": ("train", ["backbone.in_channels=1"], ["backbone.in_channels=1", "3 channels"]),
     # Files.
     "task of other data": ("train", ["task=detection", "data=sklearn_digits"], ["boxes"]),
     "no images": ("train", ["data=image_folder", "data.root=<folder>/empty"], ["empty"]),
@@ -110,6 +130,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (made / "run" / "config.yaml").write_text("name: x\n")
     (made / "notes.txt").write_text("nothing\n")
     torch.save({"state_dict": {}}, made / "model.ckpt")
+    (made / "weights.pth").write_text("nothing\n")
+    torch.save({"a.weight": torch.zeros(9)}, made / "other.pth")
+    (made / "cut.pth").write_bytes((made / "other.pth").read_bytes()[:300])
+    torch.save({"a.weight": torch.zeros(9), "path": made}, made / "code.pth")
     (made / "grey.png").write_bytes(cv2.imencode(".png", np.zeros((9, 9), np.uint8))[1].tobytes())
     return made
 

@@ -176,9 +176,8 @@ def test_all_of_an_unknown_backbone_can_be_frozen() -> None:
     assert part.norms == {"fine.1", "coarse.1"}
 
 
-@pytest.mark.parametrize(
-    "until", ["null", pytest.param("1", marks=pytest.mark.slow)]
-)  # the default suite starts one pair of processes
+@pytest.mark.slow
+@pytest.mark.parametrize("until", ["null", "1"])
 def test_two_processes_hold_and_free_the_same(tmp_path: Path, until: str) -> None:
     given = (
         "optimizer=sgd", "optimizer.lr=0.01", "epochs=2", "data.num_scenes=44", "trainer.gradient_clip_val=null",

@@ -86,7 +86,7 @@ def _old_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
             .replace("_blocks.2.0.", "_blocks.2."): value for name, value in state.items()}  # fmt: skip
 
 
-@pytest.mark.parametrize("old", [False, True])
+@pytest.mark.parametrize("old", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_fcos_gives_torchvisions_boxes(cache: Path, old: bool) -> None:
     model = _fcos(5)
     state = model.state_dict()
@@ -122,7 +122,7 @@ def test_fcos_gives_torchvisions_boxes(cache: Path, old: bool) -> None:
         torch.testing.assert_close(score, other[1][nearest], rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize("auxiliary", [True, False])
+@pytest.mark.parametrize("auxiliary", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_fcn_gives_torchvisions_logits(cache: Path, auxiliary: bool) -> None:
     model = _random(fcn_resnet50(weights=None, weights_backbone=None, num_classes=21, aux_loss=auxiliary))
     torch.save(model.state_dict(), cache / FILES["fcn_resnet50"])

@@ -156,9 +156,14 @@ def test_a_checkpoint_of_another_task_gives_backbone_and_normalisation(tmp_path:
             "resnet18",
             r"backbone\.body\.layer1\.0\.conv1\.weight \(64 x 64 x 1 x 1 in the file, 64 x 64 x 3 x 3 h",
         ),
-        ("resnet18", "resnet50", r"of another shape: .* \(64 x 64 x 3 x 3 in the file, 64 x 64 x 1 x 1 here\)"),
+        pytest.param(
+            "resnet18",
+            "resnet50",
+            r"of another shape: .* \(64 x 64 x 3 x 3 in the file, 64 x 64 x 1 x 1 here\)",
+            marks=pytest.mark.slow,
+        ),
         ("resnet18", "vgg11_bn", "holds nothing of this network's"),
-        ("vgg11", "vgg11_bn", "init.strict=false loads"),
+        pytest.param("vgg11", "vgg11_bn", "init.strict=false loads", marks=pytest.mark.slow),
     ],
 )
 def test_another_architecture_is_refused_before_data_is_read(
@@ -308,3 +313,57 @@ def test_named_entries_of_torchvisions_table(monkeypatch: pytest.MonkeyPatch, tm
         ConfigError, match=r"did you mean init\.backbone=IMAGENET1K_V2\?.* IMAGENET1K_V1, IMAGENET1K_V2"
     ):
         launch.check(composed("backbone=resnet50", "init.backbone=IMAGENET1K_V3"))
+
+
+@pytest.mark.parametrize(
+    ("preset", "name"),
+    [("convnet_resnet18", "resnet18"), pytest.param("convnet_googlenet", "googlenet", marks=pytest.mark.slow)],
+)
+def test_a_convnet_takes_torchvisions_files(tmp_path: Path, preset: str, name: str) -> None:
+    arguments = {"init_weights": False} if name == "googlenet" else {}
+    torch.save(state := get_model(name, **arguments).state_dict(), tmp_path / "a.pth")
+    network, report = _begin(f"backbone={preset}", f"init.backbone={tmp_path}/a.pth")
+    assert report.fits
+    assert len(report.loaded) == len(network.backbone.state_dict())
+    assert {unused.split(".")[0] for unused in report.unused} <= {"fc", "aux1", "aux2"}
+    first = next(m for m in network.backbone.modules() if isinstance(m, nn.Conv2d)).weight
+    assert torch.equal(first, next(value for value in state.values() if value.ndim == 4))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["resnet18", *(pytest.param(name, marks=pytest.mark.slow) for name in ("tf_efficientnet_lite0", "convnext_atto"))],
+)
+def test_timms_own_weights_come_through_its_loader(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    timm = pytest.importorskip("timm")
+    create, asked = timm.create_model, []
+
+    def offline(wanted: str, pretrained: bool = False, **arguments: Any) -> nn.Module:
+        asked.append((wanted, pretrained))
+        return create(wanted, pretrained=False, **arguments)
+
+    monkeypatch.setattr(timm, "create_model", offline)
+    launch.check(composed("backbone=timm", f"backbone.name={name}", "init.backbone=imagenet", "data.size=64"))
+    assert (name, True) not in asked  # nothing is fetched by a check
+    network, report = _begin("backbone=timm", f"backbone.name={name}", "init.backbone=imagenet")
+    assert asked.count((name, True)) == 1
+    assert report.fits
+    assert len(report.loaded) == len(network.backbone.state_dict())
+    figures = timm.models.get_pretrained_cfg(name)
+    assert network.mean.flatten().tolist() == pytest.approx([255 * value for value in figures.mean])
+    assert network.std.flatten().tolist() == pytest.approx([255 * value for value in figures.std])
+    assert (name != "tf_efficientnet_lite0") or figures.mean == (0.5, 0.5, 0.5)
+
+
+def test_timm_that_cannot_fetch_is_told_plainly(monkeypatch: pytest.MonkeyPatch) -> None:
+    timm = pytest.importorskip("timm")
+    create = timm.create_model
+
+    def refuse(name: str, pretrained: bool = False, **arguments: Any) -> nn.Module:
+        if pretrained:
+            raise OSError("no network in this test")
+        return create(name, **arguments)
+
+    monkeypatch.setattr(timm, "create_model", refuse)
+    with pytest.raises(UserError, match=r"timm cannot bring its weights of resnet18 \(no network in this test\)"):
+        _begin("backbone=timm", "backbone.name=resnet18", "init.backbone=imagenet")

@@ -40,11 +40,9 @@ def choose(settings: Mapping[str, Any], backbone: Backbone) -> Part:
         try:
             frozen = {name for name in parameters if backbone.level_of(name) < stages}
             quiet = {name for name in norms if backbone.level_of(_a_tensor(name, backbone)) < stages}
-        except NotImplementedError:
-            raise ConfigError(
-                f"freeze.stages={stages}: this backbone does not say which stage its layers are of "
-                f"({type(backbone).__name__}.level_of); only freeze.stages=all works with it"
-            ) from None
+        except (NotImplementedError, ValueError) as error:
+            why = str(error) or f"{type(backbone).__name__} does not say which stage its layers are of"
+            raise ConfigError(f"freeze.stages={stages}: {why}; only freeze.stages=all works with it") from None
     if settings["norm"]:
         frozen, quiet = frozen | of_norms, set(norms)
     return Part(frozenset(frozen), frozenset(quiet))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
@@ -109,7 +109,7 @@ def _fit(
         return fitting.fit(said, label, file, own, names, first=first, may_be_left=source.network.left)
     own = {name: value for name, value in network.state_dict().items() if name.startswith("backbone.")}
     backbone = network.get_submodule("backbone")
-    schemes = [{f"backbone.{name}": other for name, other in scheme.items()} for scheme in _schemes(backbone)]
+    schemes = [{f"backbone.{name}": other for name, other in scheme.items()} for scheme in _schemes(backbone, file)]
     names = fitting.best_names(file, schemes)
     first = _first(backbone) or fitting.first_convolution(own, file, names)
     # What a publisher's own network has beyond our levels is no sign of another architecture.
@@ -117,12 +117,14 @@ def _fit(
     return fitting.fit(said, label, file, own, names, first=first, may_be_left=beyond)
 
 
-def _schemes(backbone: nn.Module) -> Sequence[dict[str, str]]:
+def _schemes(backbone: nn.Module, file: Iterable[str]) -> Sequence[dict[str, str]]:
     """Return the ways in which files name the tensors of a backbone: {name in its state dict: name in a file}."""
-    own = list(backbone.state_dict())
-    inner = {name: name.removeprefix("body.") for name in own}
+    inner = {name: name.removeprefix("body.") for name in backbone.state_dict()}
+    # timm's feature extractors write stages_0.x where its networks, and so its files, write stages.0.x.
+    dotted = {name.replace("_", "."): name for name in file}
+    flattened = {own: dotted.get(name.replace("_", "."), name) for own, name in inner.items()}
     translated = _translation(backbone)
-    return [inner] if translated is None else [inner, translated]
+    return [inner, flattened] if translated is None else [inner, translated]
 
 
 def _translation(backbone: nn.Module) -> dict[str, str] | None:
