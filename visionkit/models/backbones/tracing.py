@@ -77,8 +77,9 @@ def widen(layer: nn.Conv2d, in_channels: int) -> None:
 def initialise(body: fx.GraphModule, model: nn.Module, name: str) -> None:
     """Take memory for what was cut out of `model`, on the current default device, and draw new weights.
 
-    Convolutions are drawn by `init_convolutions`, the rest as each layer does by itself; values that are there already
-    are kept. Raises ValueError for weights that no layer draws.
+    Convolutions are drawn by `init_convolutions`, DenseNet's by fan-in as its authors did, since concatenated maps
+    make many inputs of few outputs. The rest is as each layer draws it; values that are there already are kept. Raises
+    ValueError for weights that no layer draws.
     """
     device = torch.get_default_device()
     for path, module in body.named_modules():
@@ -93,7 +94,7 @@ def initialise(body: fx.GraphModule, model: nn.Module, name: str) -> None:
         layer.to_empty(device=device, recurse=False).reset_parameters()  # type: ignore[operator]
         for key in own:
             setattr(module, key, getattr(layer, key))
-    init_convolutions(body)
+    init_convolutions(body, "fan_in" if name.startswith("densenet") else "fan_out")
 
 
 def needed_by(body: fx.GraphModule, nodes: Sequence[str]) -> dict[str, int]:
