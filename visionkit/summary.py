@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from visionkit.config.command import Command, run, swift_imports
 
@@ -21,9 +21,9 @@ def main(config: DictConfig, choices: dict[str, Any]) -> None:
 def constructors(config: DictConfig) -> list[str]:
     """Return what the classes of a config do not take."""
     with swift_imports():
-        from visionkit.engine import preflight
+        from visionkit.engine import signatures
 
-    return preflight.constructors(config)
+    return list(signatures.problems(OmegaConf.to_container(config)))
 
 
 def cli() -> None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import re
-import traceback
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -50,7 +47,7 @@ def _misfits(config: Node) -> Iterator[str]:
         try:
             return make()
         except (UserError, ValueError, TypeError, RuntimeError) as error:
-            problems.append(line(key, error))
+            problems.append(signatures.refusal(key, error))
             return None
 
     tasks = attempt("task", lambda: build.build_tasks({config["name"]: config["task"]}))
@@ -128,12 +125,3 @@ def _too_small(config: Node, backbone: Backbone, size: tuple[int, int]) -> str:
         f"{stride} pixels; give data.size={enough} or more{' or backbone.padding=same' if padded else ''}, "
         "or choose a backbone of fewer stages"
     )
-
-
-def line(key: str, error: Exception) -> str:
-    """Return what a constructor said, with the key of its node where it does not name one itself."""
-    text = " ".join(str(error).split())
-    if isinstance(error, TypeError):  # seldom written for people: say where it arose
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        return f"{key}: {type(error).__name__}: {text} ({Path(frame.filename).name}, line {frame.lineno})"
-    return text if re.match(rf"\w+(\.\w+)+=|{re.escape(key)}\b", text) else f"{key}: {text}"

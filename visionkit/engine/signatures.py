@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import re
+import traceback
 import types
 import typing
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from hydra.errors import HydraException
@@ -105,3 +108,12 @@ def _name(hint: Any) -> str:
     return " or ".join(
         sorted("null" if m is types.NoneType else getattr(m, "__name__", str(m)) for m in _members(hint))
     )
+
+
+def refusal(key: str, error: Exception) -> str:
+    """Return what a constructor said, with the key of its node where it does not name one itself."""
+    text = " ".join(str(error).split())
+    if isinstance(error, TypeError):  # seldom written for people: say where it arose
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        return f"{key}: {type(error).__name__}: {text} ({Path(frame.filename).name}, line {frame.lineno})"
+    return text if re.match(rf"\w+(\.\w+)+=|{re.escape(key)}\b", text) else f"{key}: {text}"

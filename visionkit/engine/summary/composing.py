@@ -14,7 +14,8 @@ from omegaconf import DictConfig, OmegaConf
 from visionkit.config.folders import conf_dir, options
 from visionkit.config.frozen import plain
 from visionkit.config.values import image_size
-from visionkit.engine import build, checkpoint, preflight
+from visionkit.engine import build, checkpoint, signatures
+from visionkit.engine.quiet import quieten
 from visionkit.errors import ConfigError, UserError
 from visionkit.models.contracts import Head
 from visionkit.models.network import Network
@@ -56,12 +57,13 @@ def of_config(config: DictConfig, choices: Mapping[str, Any], given: Sequence[st
 
     Raises ConfigError when arguments are unknown or parts do not fit.
     """
-    task = str(choices["task"])
-    if not any(override.startswith("task=") for override in given) and any(o.startswith("head=") for o in given):
+    task, keys = str(choices["task"]), {override.partition("=")[0] for override in given}
+    if "head" in keys and "task" not in keys:
         task = _task_of(config, task)
         if task != choices["task"]:
             config = compose("summary", overrides=[*given, f"task={task}"])
-    if found := preflight.constructors(config):
+    quieten()
+    if found := list(signatures.problems(OmegaConf.to_container(config))):
         raise ConfigError("\n".join(found))
     parts = cast(dict[str, Any], plain(config))
     channels = parts["backbone"].get("in_channels", 3)
@@ -76,7 +78,8 @@ def of_config(config: DictConfig, choices: Mapping[str, Any], given: Sequence[st
             }
         ),
     )
-    build.check_heads(node, {task: cast(Task, get_class(parts["task"]["_target_"]))})
+    if "head" in keys:  # else it is the task's own
+        build.check_heads(node, {task: cast(Task, get_class(parts["task"]["_target_"]))})
     with torch.device("meta"):
         backbone = _attempt("backbone", lambda: build.build(node["backbone"]))
         necks = {
@@ -105,4 +108,4 @@ def _attempt(key: str, make: Callable[[], Any]) -> Any:
     try:
         return make()
     except (UserError, ValueError, TypeError, RuntimeError) as error:
-        raise ConfigError(preflight.line(key, error)) from error
+        raise ConfigError(signatures.refusal(key, error)) from error

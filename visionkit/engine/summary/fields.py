@@ -214,9 +214,9 @@ def _continued(parts: Sequence[Known], dimension: int, shape: Sequence[int]) -> 
     longest = max(range(len(parts)), key=lambda index: parts[index].shape[dimension])
     field = _of(parts[longest])
     along = _along(field.layout[dimension])
-    if len(along) != 1 or along[0][0] is None:
+    axis, length = along[0] if len(along) == 1 else (None, 0)
+    if axis is None:
         return None
-    axis, length = along[0]
     for index, known in enumerate(parts):
         border = field.windows[axis].at(0 if index < longest else length - 1)
         own = _of(known).windows

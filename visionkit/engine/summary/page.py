@@ -19,7 +19,8 @@ body { margin: 2rem auto; max-width: 76rem; padding: 0 1rem; font: 15px/1.45 sys
   background: var(--back); }
 h1 { font-size: 1.5rem; margin-bottom: 0; } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; }
 p, figcaption { color: var(--dim); margin: .3rem 0; }
-dl { display: flex; flex-wrap: wrap; gap: .5rem 2.5rem; } dt { color: var(--dim); } dd { margin: 0; font-size: 1.35rem; }
+dl { display: flex; flex-wrap: wrap; gap: .5rem 2.5rem; } dt { color: var(--dim); }
+dd { margin: 0; font-size: 1.35rem; }
 dd small { display: block; font-size: .8rem; color: var(--dim); }
 figure { margin: 0; overflow-x: auto; } svg { max-width: 100%; height: auto; }
 svg text { fill: var(--ink); font: 13px system-ui, sans-serif; } svg .dim { fill: var(--dim); }
@@ -50,8 +51,8 @@ def page(summary: Summary) -> str:
         f"<figure>{costs(summary)}<figcaption>Shares of each stage: a part of the network and the distance of its "
         "cells in pixels.</figcaption></figure>",
         "<h2>What a cell of each level sees</h2>",
-        f"<figure>{fields(summary)}<figcaption>The window of the cell nearest the middle, against the image (the filled "
-        "rectangle). Windows reach over the border where layers pad.</figcaption></figure>",
+        f"<figure>{fields(summary)}<figcaption>The window of the cell nearest the middle, against the image (the "
+        "filled rectangle). Windows reach over the border where layers pad.</figcaption></figure>",
         f"<h2>Layers</h2>{_notes()}",
         '<div class="scroll"><table><thead><tr>',
         *(f"<th{_class(index)}>{heading}</th>" for index, heading in enumerate(HEADINGS)),
