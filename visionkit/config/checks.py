@@ -184,3 +184,6 @@ _OF_SUMMARY: dict[str, Callable[[str, Any], None]] = {
     "format": _one_of("text", "json", "html"),
 }
 """The same for keys that only the summary's config has, or that mean something else there."""
+
+JUDGED = frozenset(_CHECKS)
+"""The keys whose values this layer judges, some of which may be words though their default is a number."""

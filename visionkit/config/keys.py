@@ -10,6 +10,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig, OmegaConf
 
+from visionkit.config.checks import JUDGED
 from visionkit.config.folders import options
 from visionkit.suggest import closest, did_you_mean
 
@@ -67,7 +68,8 @@ class Keys:
                 f"{typed}: several values are a sweep of one training each; put -m before them; a list is written [a,b]"
             )
         for value in values_of(override):
-            if problem := _other_type(OmegaConf.select(self.config, key, throw_on_missing=False), value):
+            default = OmegaConf.select(self.config, key, throw_on_missing=False)
+            if key not in JUDGED and (problem := _other_type(default, value)):
                 return f"{key}={value}: {problem}"
         return None
 
