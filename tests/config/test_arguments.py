@@ -55,3 +55,18 @@ def test_open_nodes_take_any_key() -> None:
         "++data.root='/x y'",
         "data=voc",
     ]
+
+
+def test_weights_are_paths_or_a_sweep_of_names_and_files(tmp_path: Path) -> None:
+    (tmp_path / "a,b.pth").touch()
+    (tmp_path / "c.pth").touch()
+    for given, rewritten in {
+        "null,imagenet": "null,'imagenet'",
+        f"imagenet,{tmp_path}/c.pth": f"'imagenet','{tmp_path}/c.pth'",
+        f"{tmp_path}/a,b.pth": f"'{tmp_path}/a,b.pth'",
+        "gone/a,b.pth": "'gone/a,b.pth'",
+        "imagenet": "'imagenet'",
+        "null": "null",
+    }.items():
+        assert rewrite([f"init.backbone={given}"]) == [f"init.backbone={rewritten}"]
+    assert rewrite(["init.strict=false"]) == ["init.strict=false"]

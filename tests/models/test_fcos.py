@@ -10,7 +10,8 @@ LEVELS = (Level(16, 4), Level(16, 8))
 
 
 def _head(levels: tuple[Level, ...] = LEVELS, **changed: float | str) -> FCOSHead:
-    settings: dict[str, float | str] = {"num_convs": 1, "distance": "exp", "point": "centre", "prior": 0.05, "radius": 1.5, "score_threshold": 0.05, "nms_iou": 0.5}
+    settings: dict[str, float | str] = {"num_convs": 1, "distance": "exp", "point": "centre", "prior": 0.05}
+    settings |= {"radius": 1.5, "score_threshold": 0.05, "nms_iou": 0.5}
     settings |= {"max_candidates": 50, "max_detections": 10, **changed}
     return FCOSHead(**settings, loss=FCOSLoss(), levels=levels, num_classes=3)  # type: ignore[arg-type]
 
@@ -122,3 +123,19 @@ def test_bad_input_says_what_is_allowed() -> None:
         _head((Level(12, 4),))
     with pytest.raises(ValueError, match="prior=0"):
         _head(prior=0)
+
+
+def test_relu_and_corner_are_torchvisions_distances_and_points() -> None:
+    torch.manual_seed(0)
+    head = _head(distance="relu", point="corner")
+    assert head.scales is None
+    fine, coarse = torch.randn(1, 16, 3, 5), torch.randn(1, 16, 2, 3)
+    outputs = head([fine, coarse], (10, 20))
+    cell = head.distances(head.box_tower(coarse))[0, :, 1, 2]  # the point (2 x 8, 1 x 8)
+    torch.testing.assert_close(outputs.distances[0, 15 + 5], cell.relu() * 8)
+    assert outputs.points[20].tolist() == [16, 8]
+    assert (outputs.distances / outputs.strides[:, None]).mean().item() == pytest.approx(3, abs=0.5)
+    with pytest.raises(ValueError, match=r"head\.distance='softplus' is unknown; choose exp or relu"):
+        _head(distance="softplus")
+    with pytest.raises(ValueError, match=r"head\.point='center' is unknown; choose centre or corner"):
+        _head(point="center")

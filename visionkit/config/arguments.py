@@ -8,7 +8,7 @@ from pathlib import Path
 
 PATH_KEYS = ("source", "checkpoint", "data.root", "run_dir", "out")
 SOURCE_KEYS = ("init.backbone", "init.network")
-"""What takes a name or a path. Where no such file exists, commas part the trials of a sweep."""
+"""What takes a name or a path. Commas between names, or between files that are there, part the trials of a sweep."""
 
 
 def rewrite(arguments: Sequence[str], open_nodes: Sequence[str] = ()) -> list[str]:
@@ -27,11 +27,16 @@ def _rewrite_one(argument: str, open_nodes: Sequence[str]) -> str:
     plus, key, value = match.groups()
     if any(key.startswith(f"{node}.") for node in open_nodes):
         plus = "++"
-    if key in SOURCE_KEYS and "," in value and not Path(value).expanduser().exists():
+    if key in SOURCE_KEYS and not Path(value).expanduser().exists() and all(map(_is_source, value.split(","))):
         value = ",".join(quote_path(part) for part in value.split(","))
     elif key in PATH_KEYS or key in SOURCE_KEYS:
         value = quote_path(value)
     return f"{plus}{key}={value}"
+
+
+def _is_source(part: str) -> bool:
+    """Return whether a part between commas can be meant as it stands: a name, or a file that is there."""
+    return re.fullmatch(r"[\w:]+", part) is not None or Path(part).expanduser().is_file()
 
 
 def quote_path(value: str) -> str:
