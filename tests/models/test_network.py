@@ -18,12 +18,14 @@ MEAN, STD = [0.5, 0.25, 0.0], [0.5, 0.25, 1.0]
 
 def _network() -> Network:
     stages = [{"block": "plain", "channels": 8 * 2**i, "depth": 1, "stride": 1 + (i > 0)} for i in range(3)]
-    backbone = ConvNet({"channels": 8, "kernel": 3, "stride": 2}, stages)
+    backbone = ConvNet([{"channels": 8, "kernel": 3, "stride": 2}], stages)
     neck = FPN(8, 4, 2, levels=backbone.levels)
     heads = {
         "label": LinearHead(0.0, 0.3, CrossEntropy(), levels=backbone.levels, num_classes=3),
         "mask": FCNHead(4, CrossEntropyDice(), levels=neck.levels, num_classes=3),
-        "box": FCOSHead(1, 0.05, 1.5, 0.05, 0.6, 100, 10, FCOSLoss(), levels=neck.levels, num_classes=3),
+        "box": FCOSHead(
+            1, "exp", "centre", 0.05, 1.5, 0.05, 0.6, 100, 10, FCOSLoss(), levels=neck.levels, num_classes=3
+        ),
     }
     return Network(backbone, {"fpn": neck}, heads, {"label": None, "mask": "fpn", "box": "fpn"}, MEAN, STD)
 
