@@ -92,7 +92,7 @@ WRONG: dict[str, tuple[str, list[str], list[str]]] = {
     "weights of a small network": ("train", ["init.backbone=imagenet"], ["backbone=resnet18"]),
     "weights without their key": ("train", ["init=imagenet"], ["init.backbone=imagenet"]),
     "weights' entry": ("train", ["backbone=resnet50", "init.backbone=IMAGENET1K_V3"], ["=IMAGENET1K_V2?", "imagenet"]),
-    "weights of a network": ("train", ["init.network=torchvision:fcos_resnet50_fpm"], ["=torchvision:fcos_resnet50_fpn?"]),
+    "network's weights": ("train", ["init.network=torchvision:fcos_resnet50_fpm"], ["torchvision:fcos_resnet50_fpn?"]),
     "weights that are not there": ("train", ["init.backbone=<folder>/no, (1).pth"], ["no, (1).pth is no file"]),
     "weights in a folder": ("train", ["init.backbone=<folder>/empty"], ["empty is a folder", ".safetensors"]),
     "weights in a text": ("train", ["init.backbone=<folder>/weights.pth"], ["weights.pth is no file of weights"]),

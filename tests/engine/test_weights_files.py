@@ -315,10 +315,7 @@ def test_named_entries_of_torchvisions_table(monkeypatch: pytest.MonkeyPatch, tm
         launch.check(composed("backbone=resnet50", "init.backbone=IMAGENET1K_V3"))
 
 
-@pytest.mark.parametrize(
-    ("preset", "name"),
-    [("convnet_resnet18", "resnet18"), pytest.param("convnet_googlenet", "googlenet", marks=pytest.mark.slow)],
-)
+@pytest.mark.parametrize("name", ["resnet18", pytest.param("googlenet", marks=pytest.mark.slow)])
 def test_a_convnet_takes_torchvisions_files(tmp_path: Path, name: str) -> None:
     arguments = {"init_weights": False} if name == "googlenet" else {}
     torch.save(state := get_model(name, **arguments).state_dict(), tmp_path / "a.pth")
