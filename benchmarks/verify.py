@@ -7,11 +7,11 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks import controls, matrix, seeds
+from benchmarks import controls, families, seeds, transfer
 from benchmarks.session import Session, TrainingError
 from visionkit.engine.checkpoint import load_model
 
-PARTS = ("seeds", "own_data", "controls", "matrix")
+PARTS = ("seeds", "own_data", "transfer", "controls", "families")
 
 
 def main() -> None:
@@ -31,8 +31,10 @@ def main() -> None:
                 complaints += seeds.run_own_data(session)
             elif part == "controls":
                 complaints += controls.run(session, {_task(path): path for path in arguments.checkpoint})
+            elif part == "transfer":
+                complaints += transfer.run(session)
             else:
-                complaints += matrix.run(session)
+                complaints += families.run(session)
         except TrainingError as error:
             complaints.append(f"{part}: {error}")
     print(f"{time.perf_counter() - began:.0f} s")
@@ -49,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the reader of the arguments."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.verify", description=__doc__)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="the parts to run; all by default")
-    parser.add_argument("--budget", help="of each training, such as 5s; default: two minutes, in the matrix 2 epochs")
+    parser.add_argument("--budget", help="of each training, such as 5s; default: two minutes, or the part's own epochs")
     parser.add_argument("--folder", type=Path, help="of the runs; finished ones in it are not trained again")
     models = "trained models for the controls, in place of default runs"
     parser.add_argument("--checkpoint", type=Path, nargs="+", default=[], help=models)
