@@ -63,7 +63,8 @@ def of_config(config: DictConfig, choices: Mapping[str, Any], given: Sequence[st
         if task != choices["task"]:
             config = compose("summary", overrides=[*given, f"task={task}"])
     quieten()
-    if found := list(signatures.problems(OmegaConf.to_container(config))):
+    nodes = {key: OmegaConf.to_container(config[key]) for key in ("backbone", "neck", "head")}
+    if found := list(signatures.problems(nodes)):
         raise ConfigError("\n".join(found))
     parts = cast(dict[str, Any], plain(config))
     channels = parts["backbone"].get("in_channels", 3)
