@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TypeGuard
 
 from torch import Tensor, nn
@@ -70,36 +70,33 @@ class ConvNet(Backbone):
                 "none; give stochastic_depth=0"
             )
         drops = iter([stochastic_depth * (step + 1) / sum(depths) for step in range(sum(depths))])
-        made: list[nn.Module] = []
-        channels, stride = in_channels, 1
-        by_stride: dict[int, tuple[int, Level]] = {}
-        for index, layer in enumerate((*self.stem_layers, *self.stage_layers)):
-            if isinstance(layer, Conv):
-                made.append(self.style.conv(channels, *layer))
-                channels = layer.channels
-            elif isinstance(layer, Pool):
-                window, step, cells, ceil = layer
-                made.append(self.style.pool(channels, window, step, padding=cells, ceil=ceil))
-            else:
-                try:
-                    blocks = self._blocks(channels, layer, drops)
-                except ValueError as error:
-                    raise ValueError(f"stages[{index - len(self.stem_layers)}].{error}") from error
-                made.append(nn.Sequential(*blocks, nn.Dropout2d(dropout)) if dropout else nn.Sequential(*blocks))
-                channels = layer.widths[-1]
-            stride *= layer.stride
-            by_stride[stride] = (index, Level(channels, stride))
-        if len(by_stride) > 1:
-            by_stride.pop(1, None)
-        self.stem = nn.ModuleList(made[: len(self.stem_layers)])
-        self.stages = nn.ModuleList(made[len(self.stem_layers) :])
-        self.announced = tuple(index for index, _ in by_stride.values())
-        self.levels = tuple(level for _, level in by_stride.values())
+        self.stem, self.stages = nn.ModuleList(), nn.ModuleList()
+        channels = in_channels
+        for layer in self.stem_layers:
+            self.stem.append(self._layer(channels, layer))
+            channels = layer.channels if isinstance(layer, Conv) else channels
+        for index, stage in enumerate(self.stage_layers):
+            if isinstance(stage, Pool):
+                self.stages.append(self._layer(channels, stage))
+                continue
+            try:
+                blocks = self._blocks(channels, stage, drops)
+            except ValueError as error:
+                raise ValueError(f"stages[{index}].{error}") from error
+            self.stages.append(nn.Sequential(*blocks, nn.Dropout2d(dropout)) if dropout else nn.Sequential(*blocks))
+            channels = stage.widths[-1]
+        announced = _announced(in_channels, (*self.stem_layers, *self.stage_layers))
+        self.announced, self.levels = tuple(announced), tuple(announced.values())
         init_convolutions(self, mode="fan_in" if norm == "none" else "fan_out")
         if norm == "none":
             for block in self.modules():
                 if isinstance(block, Residual | Bottleneck):
                     block.damp(sum(depths) ** -0.5)
+
+    def _layer(self, channels: int, layer: Conv | Pool) -> nn.Module:
+        if isinstance(layer, Conv):
+            return self.style.conv(channels, layer.channels, layer.kernel, layer.stride)
+        return self.style.pool(channels, layer.pool, layer.stride, padding=layer.padding, ceil=layer.ceil)
 
     def _blocks(self, channels: int, stage: Stage, drops: Iterator[float]) -> list[nn.Module]:
         kind = BLOCKS[stage.block]
@@ -140,6 +137,20 @@ class ConvNet(Backbone):
             raise ValueError(f"{name!r} is no tensor of this network; {did_you_mean(name, self.state_dict())}")
         place = int(rest.partition(".")[0]) + (len(self.stem) if part == "stages" else 0)
         return next(level for level, last in enumerate(self.announced) if place <= last)
+
+
+def _announced(channels: int, layers: Sequence[Conv | Pool | Stage]) -> dict[int, Level]:
+    """Return, by the place of the layer that makes it, one level a stride; full resolution only where it is alone."""
+    stride = 1
+    last: dict[int, tuple[int, Level]] = {}
+    for place, layer in enumerate(layers):
+        stride *= layer.stride
+        if isinstance(layer, Conv):
+            channels = layer.channels
+        elif isinstance(layer, Stage):
+            channels = layer.widths[-1]
+        last[stride] = (place, Level(channels, stride))
+    return dict(found for stride, found in last.items() if stride > 1 or len(last) == 1)
 
 
 def _adds(layer: Stage | Pool) -> TypeGuard[Stage]:
