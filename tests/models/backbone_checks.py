@@ -87,10 +87,11 @@ def tensors(option: str, body: Torchvision) -> None:
 
 
 def levels_of(body: Backbone) -> None:
-    """Each tensor has a level, and each level but one of another's maps has a tensor."""
+    """Each tensor has a level, from the finest to the coarsest that is no mere pool of the one before."""
     found = {body.level_of(name) for name in body.state_dict()}
     assert found <= set(range(len(body.levels)))
-    assert {0, len(body.levels) - 1} <= found | ({len(body.levels) - 1} if len(body.levels) - 2 in found else set())
+    assert min(found) == 0
+    assert max(found) >= len(body.levels) - 2
 
 
 def levels_are_those_of_gradients(body: Backbone) -> None:
