@@ -166,3 +166,9 @@ def test_bad_input_says_what_is_allowed() -> None:
     with pytest.raises(ValueError, match=r"has no tensor 'body\.cnv1\.weight'; did you mean 'body\.conv1\.weight'"):
         Torchvision("resnet18", {"layer1": [64, 4]}).level_of("body.cnv1.weight")
     assert torchvision.models  # the network's own module, not ours of the same name
+
+
+def test_an_open_padding_rounds_up() -> None:
+    with torch.device("meta"):
+        backbone = Torchvision("vgg11", {"features.20": [512, 32]})
+    assert backbone(torch.empty(1, 3, 75, 53, device="meta"))[0].shape == (1, 512, 3, 2)
