@@ -232,3 +232,12 @@ def test_an_inception_block_of_a_stride_pools_first() -> None:
 def test_channels_that_cannot_be_split_are_refused(make: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize(("block", "last"), [(Residual, "second"), (Bottleneck, "third")])
+def test_damping_scales_the_last_convolution_alone(block: Any, last: str) -> None:
+    made = block(4, 8, 2)
+    before = {name: p.detach().clone() for name, p in made.named_parameters()}
+    made.damp(0.5)
+    for name, parameter in made.named_parameters():
+        assert torch.equal(parameter, before[name] * (0.5 if name == f"{last}.0.weight" else 1))
