@@ -65,6 +65,13 @@ def test_stages_of_one_net_may_mix_blocks_and_inputs_any_channels() -> None:
     assert [m.shape[-2:] for m in net(torch.zeros(2, 4, 300, 131))][-3:] == [(10, 5), (5, 3), (3, 2)]
 
 
+@pytest.mark.parametrize("block", ["plain", "residual", "bottleneck", "inception", "separable"])
+def test_kernels_are_those_of_the_papers_unless_given(block: str) -> None:
+    for given, largest in (({}, 5 if block == "inception" else 3), ({"kernel": 7}, 7)):
+        (stage,) = ConvNet(STEM, [_stage(block, **given)]).stages
+        assert max(c.kernel_size[0] for c in stage.modules() if isinstance(c, nn.Conv2d)) == largest
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_make_the_cells_they_announce(name: str, build: Any) -> None:
     network = build(name, "fcn", device="meta")
