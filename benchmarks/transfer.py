@@ -36,7 +36,7 @@ def methods(weights: Path) -> dict[str, tuple[int, tuple[str, ...]]]:
     loaded = (f"init.backbone={weights}", *HALF)
     return {
         "linear probe": (20, (*loaded, *EVERYTHING_FROZEN, *PROBE)),
-        "fine-tuning": (12, (*loaded, "augment=medium", "optimizer.lr=5e-4", "data.batch_size=16")),
+        "fine-tuning": (8, (*loaded, "augment=medium", "optimizer.lr=5e-4", "data.batch_size=16")),
         "linear probe of random weights": (20, (*HALF, *EVERYTHING_FROZEN, *PROBE)),
     }
 

@@ -53,7 +53,7 @@ def test_the_help_of_training_tells_every_option_and_what_it_is_for() -> None:
             assert len(line.split()) > 2, f"{group}={option} is not explained"
     assert "* vgg_tiny" in page
     assert "_detection" not in page
-    assert "_base" not in page
+    assert " _base" not in page
 
 
 @pytest.mark.parametrize("name", list(COMMANDS))
