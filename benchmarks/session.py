@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -65,7 +66,7 @@ class Session:
         """
         folder = ROOT / self.folder / name
         overrides = (*overrides, *self.length(epochs))
-        command = " ".join(["python -m visionkit.train", *overrides])
+        command = shlex.join(["python", "-m", "visionkit.train", *overrides])
         if not (folder / "result.json").is_file():
             if (folder / "config.yaml").is_file():  # cut off before its end
                 shutil.rmtree(folder)
