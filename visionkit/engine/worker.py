@@ -35,7 +35,18 @@ def main() -> None:
     if len(sys.argv) != 2:
         sys.exit("usage: python -m visionkit.engine.worker <run_dir>")
     with errors_for_people():
-        work(Path(sys.argv[1]).absolute())
+        try:
+            work(Path(sys.argv[1]).absolute())
+        finally:
+            _leave_group()
+
+
+def _leave_group() -> None:
+    """End the connection to the other processes: threads of it that outlive Python abort the process at times."""
+    from torch import distributed
+
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 if __name__ == "__main__":
