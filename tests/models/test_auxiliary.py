@@ -36,9 +36,9 @@ def test_tensors_and_logits_are_torchvisions(option, build) -> None:
     body = build(option, "linear", device="meta").backbone
     torch.manual_seed(0)
     auxiliary = body.auxiliary_classifiers(10)
-    assert len(auxiliary) == len(body.auxiliary_names) > 0
+    assert len(auxiliary) == len(body.auxiliary) > 0
     model = published(option, num_classes=10)
-    for prefix, ours in zip(body.auxiliary_names, auxiliary, strict=True):
+    for prefix, ours in zip(body.auxiliary, auxiliary, strict=True):
         theirs = model.get_submodule(prefix)
         assert {k: v.shape for k, v in ours.state_dict().items()} == {
             k: v.shape for k, v in theirs.state_dict().items()
@@ -64,7 +64,7 @@ def test_training_reaches_them_and_evaluation_leaves_them_out(option, size, buil
     head = network.heads["only"]
     images, targets = scene(2, size, size)
     outputs = network(images, targets)["only"]
-    assert len(outputs.auxiliary) == len(head.auxiliary_classifiers) == len(network.backbone.auxiliary_names)
+    assert len(outputs.auxiliary) == len(head.auxiliary_classifiers) == len(network.backbone.auxiliary)
     head.loss(outputs, targets)["auxiliary_cross_entropy"].backward()
     reached = [n for n, p in head.auxiliary_classifiers.named_parameters() if p.grad is not None and p.grad.any()]
     assert len(reached) == len(list(head.auxiliary_classifiers.parameters()))
@@ -88,7 +88,7 @@ def test_levels_that_end_before_a_classifier_have_none() -> None:
         middle = Torchvision("googlenet", {"inception3b": [480, 8], "inception4b": [512, 16]})
         inside = Torchvision("googlenet", {"inception4d.branch1": [112, 16]})
     assert short.auxiliary_classifiers(3) == []
-    assert middle.auxiliary_names == inside.auxiliary_names == ("aux1",)
+    assert [*middle.auxiliary] == [*inside.auxiliary] == ["aux1"]
     assert [m.shape[1] for m in middle(torch.empty(1, 3, 64, 64, device="meta"))] == [480, 512, 512]
     for body in (short, middle, inside):
         assert all(body.level_of(name) < len(body.levels) for name in body.state_dict())

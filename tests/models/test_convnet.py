@@ -227,7 +227,7 @@ def test_bad_stems_say_what_is_allowed(stem: Any, message: str) -> None:
         ({"stochastic_depth": -0.1}, "stochastic_depth=-0.1; it has to be"),
         ({"stochastic_depth": 0.1}, "leaves out residual and bottleneck blocks, of which there are none"),
         ({"activation": "rellu"}, "did you mean 'relu'"),
-        ({"padding": "smae"}, "padding='smae' is unknown; did you mean 'same'"),
+        ({"padding": "smae"}, "backbone.padding=smae; choose same, published or null"),
     ],
 )
 def test_bad_settings_say_what_is_allowed(settings: Any, message: str) -> None:

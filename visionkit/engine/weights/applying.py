@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -14,16 +14,6 @@ from visionkit.engine.weights.report import Report
 from visionkit.errors import ConfigError, UserError
 
 log = logging.getLogger("visionkit")
-
-
-class _Found(NamedTuple):
-    tensors: dict[str, Tensor]
-    label: str
-    """The file, for messages; of timm, its name for the weights."""
-    ours: bool
-    """Whether the user gave the file, so that it must fit of itself."""
-    again: str
-    """What to do when it cannot be read or does not fit."""
 
 
 def problems(config: Mapping[str, Any]) -> Iterator[str]:

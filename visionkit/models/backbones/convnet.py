@@ -16,6 +16,7 @@ from visionkit.models.backbones.description import (
     read_stages,
     read_stem,
 )
+from visionkit.models.backbones.given import check_channels, check_in_channels, check_padding
 from visionkit.models.blocks import Bottleneck, Inception, Residual, Style, init_convolutions
 from visionkit.models.contracts import Backbone
 from visionkit.suggest import did_you_mean
@@ -55,8 +56,8 @@ class ConvNet(Backbone):
         padding: str | None = None,
     ) -> None:
         super().__init__()
-        if not isinstance(in_channels, int) or in_channels < 1:
-            raise ValueError(f"in_channels={in_channels!r}; it has to be a whole number of at least 1")
+        check_padding(padding)
+        check_in_channels(in_channels)
         for name, share in (("dropout", dropout), ("stochastic_depth", stochastic_depth)):
             if not 0 <= share < 1:
                 raise ValueError(f"{name}={share}; it has to be at least 0 and below 1")
@@ -117,11 +118,7 @@ class ConvNet(Backbone):
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Return one map a level. Raises ValueError for images with another number of channels."""
-        if images.shape[1] != self.in_channels:
-            raise ValueError(
-                f"images have {images.shape[1]} channels but the backbone was built with "
-                f"in_channels={self.in_channels}; images are (B, C, H, W)"
-            )
+        check_channels(images, self.in_channels)
         features = images
         maps = []
         for index, layer in enumerate((*self.stem, *self.stages)):

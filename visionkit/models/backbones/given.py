@@ -6,7 +6,9 @@ from typing import Final
 
 from torch import Tensor
 
-_PADDINGS: Final = (None, "same", "published")
+from visionkit.models.blocks.style import PADDINGS
+
+_PADDINGS: Final = (None, *PADDINGS)
 
 
 def check_padding(padding: str | None) -> None:
@@ -16,9 +18,9 @@ def check_padding(padding: str | None) -> None:
 
 
 def check_in_channels(in_channels: int) -> None:
-    """Raise ValueError for images of less than one channel."""
-    if in_channels < 1:
-        raise ValueError(f"backbone.in_channels={in_channels}; images have at least 1 channel")
+    """Raise ValueError for what is no number of channels."""
+    if not isinstance(in_channels, int) or in_channels < 1:
+        raise ValueError(f"backbone.in_channels={in_channels!r}; it has to be a whole number of at least 1")
 
 
 def check_channels(images: Tensor, in_channels: int) -> None:

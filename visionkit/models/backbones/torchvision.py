@@ -26,9 +26,6 @@ _ARGUMENTS: Final[dict[str, dict[str, Any]]] = {
 
 _MINUS_ONE_TO_ONE: Final = ("GoogLeNet_Weights", "Inception_V3_Weights")
 
-IMAGENET: Final = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-"""Mean and standard deviation of ImageNet's pixels a channel, in shares of 255."""
-
 
 class Torchvision(Backbone):
     """The part of a torchvision network that makes the named maps, initialised at random.
@@ -42,8 +39,8 @@ class Torchvision(Backbone):
     torchvision's. `dilate` is the number of last stages of a ResNet of bottlenecks that dilate their windows instead
     of striding (Chen et al.: Rethinking Atrous Convolution for Semantic Image Segmentation, 2017, section 3.1).
 
-    Attributes for loading published weights: `first_convolution` is the name in the state dict of the weight that sees
-    the image, `auxiliary_names` the prefixes of the auxiliary classifiers in torchvision's files.
+    `first_convolution` is the name in the state dict of the weight that sees the image, for loading published ones;
+    `auxiliary` has what its auxiliary classifiers read, by the prefix of their tensors in torchvision's files.
 
     Raises ValueError for an unknown network, node or padding, and for a network that cannot be cut out or dilated.
     """
@@ -73,7 +70,6 @@ class Torchvision(Backbone):
         self.body = tracing.cut(model, name, self.nodes, [entry.node for entry in auxiliary.values()])
         made = tracing.outputs(self.body)
         self.auxiliary = {prefix: entry for prefix, entry in auxiliary.items() if entry.node in made}
-        self.auxiliary_names = tuple(self.auxiliary)
         self.finest = {f"body.{key}": index for key, index in tracing.needed_by(self.body, self.nodes).items()}
         path, first = tracing.first_convolution(self.body)
         self.first_convolution = f"body.{path}.weight"
