@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+PYTEST_ON_ALL_CORES := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 .PHONY: install demo test test-slow verify lint format clean
 .DEFAULT_GOAL := help
@@ -23,10 +24,11 @@ demo: install  ## train a segmentation network on the embedded digits for two mi
 	$(BIN)/python -m visionkit.train task=segmentation
 
 test: install  ## run the tests (minutes)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
+	$(PYTEST_ON_ALL_CORES)
 
-test-slow: install  ## run the slow tests
-	$(BIN)/python -m pytest -m slow
+test-slow: install  ## run the slow tests, those that train by the clock one after the other
+	$(BIN)/python -m pytest -m slow tests/slow
+	$(PYTEST_ON_ALL_CORES) -m slow --ignore=tests/slow
 
 verify: install  ## run the full matrices and write their tables to benchmarks/
 	$(BIN)/python -m benchmarks.verify

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+import torchvision
 from hydra.core.global_hydra import GlobalHydra
 
 from benchmarks import picture, startup, verify
@@ -68,6 +69,18 @@ def boxes(root: Path) -> None:
         (root / "ImageSets" / "Main" / f"{split}.txt").write_text("\n".join(names))
 
 
+def published(folder: Path) -> None:
+    """Fill torch's cache in a folder with files named as the published ones, of random weights."""
+    for name, files in {
+        "resnet50": [entry.url for entry in torchvision.models.ResNet50_Weights],
+        "fcos_resnet50_fpn": [torchvision.models.detection.FCOS_ResNet50_FPN_Weights.DEFAULT.url],
+    }.items():
+        arguments = {"weights_backbone": None} if name.startswith("fcos") else {}
+        state = torchvision.models.get_model(name, weights=None, **arguments).state_dict()
+        for url in files:
+            torch.save(state, folder / Path(url).name)
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A person's folder with all that the documentation speaks of, and a detector of theirs."""
@@ -97,6 +110,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
         importlib.import_module("visionkit.train").cli()
     shutil.copy(folder / "r" / "checkpoints" / "best.ckpt", folder / "best.ckpt")
+    cache = folder / "torch" / "hub" / "checkpoints"
+    cache.mkdir(parents=True)
+    published(cache)
+    (folder / "resnet50.pth").symlink_to(next(cache.glob("resnet50-*.pth")))
     return folder
 
 
@@ -123,6 +140,7 @@ def test_a_documented_command_runs(
     monkeypatch.chdir(place)
     monkeypatch.setattr(sys, "argv", [name, *given])
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setenv("TORCH_HOME", str(place / "torch"))
     GlobalHydra.instance().clear()
     module = importlib.import_module(f"visionkit.{name}")
     if "trainer=gpu" in given:  # on a machine without one
