@@ -110,6 +110,7 @@ WRONG: dict[str, tuple[str, list[str], list[str]]] = {
     "frozen stages in words": ("train", ["freeze.stages=most"], ["freeze.stages=most", "all"]),
     "frozen without stages": ("train", ["freeze.until_epoch=3"], ["freeze.until_epoch=3", "freeze.stages=all"]),
     "frozen without a key": ("train", ["freeze=all"], ["freeze.stages=all"]),
+    "another name": ("train", ["backbone=resnet18", "backbone.name=resnet50"], ["level 1 says 64", "own option"]),
     "channels that the data have not": ("train", ["backbone.in_channels=1"], ["backbone.in_channels=1", "3 channels"]),
     # Files.
     "task of other data": ("train", ["task=detection", "data=sklearn_digits"], ["boxes"]),

@@ -222,6 +222,7 @@ WRONG = {
     "format": (["format=pdf"], ["text, json or html"]),
     "ending": (["format=html", "out=a.txt"], ["out=a.html"]),
     "folder": (["format=json", "out=."], ["is a folder", "summary.json"]),
+    "no folder": (["format=json", "out=none/a.json"], ["out=none/a.json: there is no folder none"]),
     "no checkpoint": (["checkpoint=none.ckpt"], ["checkpoint=none.ckpt is no file"]),
     "argument": (["+head.wide=1"], ["head.wide"]),
     "dropout": (["head.dropout=2"], ["head: ", "between 0 and 1"]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -264,6 +265,7 @@ def _broken(folder: Path) -> dict[str, Path]:
     (folder / "empty.pth").write_bytes(b"")
     (folder / "folder.pth").mkdir()
     torch.save({"conv1.weight": torch.zeros(1), "x": _Planted(folder / "ran")}, folder / "code.pth")
+    (folder / "pickle.pth").write_bytes(pickle.dumps(_Planted(folder / "ran")))
     torch.save(nn.Linear(2, 2), folder / "module.pth")
     torch.save([torch.zeros(2)], folder / "list.pth")
     return {path.name: path for path in folder.iterdir()}
@@ -280,6 +282,7 @@ def _broken(folder: Path) -> dict[str, Path]:
         ("folder.pth", "is a folder"),
         ("missing.pth", "is no file; give the path"),
         ("code.pth", r"holds more than tensors \(\w+\.system\); it is not opened"),
+        ("pickle.pth", "pickle.pth holds more than tensors.* it is not opened"),
         ("module.pth", r"holds more than tensors \(torch\.nn\.modules\.linear\.Linear\)"),
         ("list.pth", "holds no tensors by name"),
     ],
@@ -289,6 +292,7 @@ def test_a_bad_file_is_named_before_data_is_read_and_nothing_of_it_runs(tmp_path
     with pytest.raises(ConfigError, match=match) as raised:
         launch.check(composed(RESNET, f"init.backbone={tmp_path / name}"))
     assert name in str(raised.value)
+    assert "weights_only" not in str(raised.value)  # torch's own advice would run the code
     with pytest.raises(UserError, match=match):
         files.read(tmp_path / name)
     assert not (tmp_path / "ran").exists()

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import torch
 from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
 
 from visionkit.config import checks
 from visionkit.config.frozen import plain
@@ -52,7 +53,9 @@ def _misfits(config: Node) -> Iterator[str]:
 
     tasks = attempt("task", lambda: build.build_tasks({config["name"]: config["task"]}))
     if tasks:
-        attempt("head", lambda: build.check_heads(build.network_node(config), tasks))
+        node = attempt("init", lambda: build.network_node(config))  # reads what the weights want of pixels
+        if node:
+            attempt("head", lambda: build.check_heads(node, tasks))
     if tasks and not problems:
         with torch.device("meta"):
             backbone = attempt("backbone", lambda: build.build(build.backbone_node(config)))
@@ -65,7 +68,8 @@ def _misfits(config: Node) -> Iterator[str]:
             parameters = [torch.nn.Parameter(torch.zeros(1))]
         if head:
             size = image_size(config["data"]["size"])
-            problems += [line for line in [_wrong_channels(backbone) or _too_small(config, backbone, size)] if line]
+            wrong = _wrong_channels(backbone) or attempt("backbone", lambda: _misfit_of(config, backbone, size))
+            problems += [wrong] if wrong else []
             if not problems:
                 attempt("head", lambda: _forward(backbone, neck, head, size))
             attempt("freeze", lambda: freezing.choose(config["freeze"], backbone))
@@ -89,6 +93,25 @@ def _wrong_channels(backbone: Backbone) -> str:
     return f"backbone.in_channels={channels} but the data's images have 3 channels (RGB, grey ones too); give 3"
 
 
+def _misfit_of(config: Node, backbone: Backbone, size: tuple[int, int]) -> str:
+    return _too_small(config, backbone, size) or _wrong_levels(config, backbone, size)
+
+
+def _wrong_levels(config: Node, backbone: Backbone, size: tuple[int, int]) -> str:
+    """Return which map is not as its level says, as when the name of a network was changed and its levels were not."""
+    published = build.backbone_node(config).get("padding") == "published"  # which may have other cells
+    for index, (level, found) in enumerate(zip(backbone.levels, backbone(_images(*size)), strict=False)):
+        said = (level.channels, *(-(-side // level.stride) for side in size))
+        if found.shape[1] != level.channels or (not published and found.shape[1:] != said):
+            one, other = (" x ".join(map(str, shape)) for shape in (found.shape[1:], said))
+            return (
+                f"backbone: level {index} says {level.channels} channels at stride {level.stride}, so {other} of "
+                f"images of {size[0]} x {size[1]}, but its map is {one}; where you changed backbone.name, choose that "
+                "network's own option or give its own backbone.levels"
+            )
+    return ""
+
+
 def _joined(config: Node, backbone: Backbone, neck: Neck | None, head: Head) -> Network:
     node, name = build.network_node(config), config["name"]
     necks = {"neck": neck} if neck else {}
@@ -97,9 +120,13 @@ def _joined(config: Node, backbone: Backbone, neck: Neck | None, head: Head) -> 
 
 def _forward(backbone: Backbone, neck: Neck | None, head: Head, size: tuple[int, int]) -> None:
     """Run two images of a size through the parts of a network on the meta device."""
-    maps = backbone(torch.empty(2, 3, *size, device="meta"))
+    maps = backbone(_images(*size))
     levels = maps if head.takes_auxiliary else maps[: len(backbone.levels)]
     head(neck(levels) if neck else levels, size)
+
+
+def _images(height: int, width: int) -> Tensor:
+    return torch.empty(2, 3, height, width, device="meta")
 
 
 def _too_small(config: Node, backbone: Backbone, size: tuple[int, int]) -> str:
@@ -107,7 +134,7 @@ def _too_small(config: Node, backbone: Backbone, size: tuple[int, int]) -> str:
 
     def serves(height: int, width: int) -> bool:
         try:
-            backbone(torch.empty(2, 3, height, width, device="meta"))
+            backbone(_images(height, width))
         except RuntimeError:  # a window that is larger than its map
             return False
         return min(height, width) >= stride
@@ -117,7 +144,7 @@ def _too_small(config: Node, backbone: Backbone, size: tuple[int, int]) -> str:
         return ""
     enough = next((side for side in range(stride, 20 * stride, 16) if serves(side, side)), None)
     if enough is None:
-        backbone(torch.empty(2, 3, *size, device="meta"))  # not a matter of size: what it raises is the problem
+        backbone(_images(*size))  # not a matter of size: what it raises is the problem
     node = build.backbone_node(config)
     padded = node.get("padding") == "published" and min(size) >= stride
     return (

@@ -80,13 +80,15 @@ def _too_small(network: Network, size: tuple[int, int], error: Exception) -> str
 
 
 def _path(out: str | None, form: str) -> Path | None:
-    """Return the file to write, or None for the screen. Raises ConfigError when it is a folder or of another kind."""
+    """Return the file to write, or None for the screen. Raises ConfigError when it cannot be or is of another kind."""
     suffix = SUFFIXES[form]
     if out is None:
         return Path("summary.html") if form == "html" else None
     path = Path(out).expanduser()
     if path.is_dir():
         raise ConfigError(f"out={out} is a folder; give a file: out={path / f'summary{suffix}'}")
+    if not path.parent.is_dir():
+        raise ConfigError(f"out={out}: there is no folder {path.parent}; make it, or give a file elsewhere")
     if path.suffix != suffix:
         raise ConfigError(f"out={out}: format={form} writes {suffix} files; type out={path.with_suffix(suffix)}")
     return path

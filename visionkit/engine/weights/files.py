@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -77,14 +78,16 @@ def read(path: Path, *, meta: bool = False) -> Weights:
 
 def _torch(path: Path, device: str) -> Any:
     try:
-        return torch.load(path, map_location=device, weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a pickle of another protocol, which is refused or read all the same
+            return torch.load(path, map_location=device, weights_only=True)
     except pickle.UnpicklingError as error:
-        if named := re.search(r"(?:Unsupported global: GLOBAL|Trying to load unsupported GLOBAL) (\S+)", str(error)):
-            raise UserError(
-                f"{path} holds more than tensors ({named[1]}); it is not opened, as that could run code: where you "
-                "trust it, open it yourself and save its state_dict()"
-            ) from None
-        raise UserError(f"{path} cannot be read as weights ({_first_line(error)})") from None
+        # What torch says goes on to advise weights_only=False, which would run the code.
+        named = re.search(r"(?:Unsupported global: GLOBAL|Trying to load unsupported GLOBAL) (\S+)", str(error))
+        raise UserError(
+            f"{path} holds more than tensors{f' ({named[1]})' if named else ', or is no pickle of torch.save'}; it is "
+            "not opened, as that could run code: where you trust it, open it yourself and save its state_dict()"
+        ) from None
     except _BROKEN as error:
         raise UserError(f"{path} cannot be read as weights ({_first_line(error)})") from None
 
