@@ -153,10 +153,15 @@ def test_another_number_of_classes_says_what_to_type_and_then_leaves_the_last_la
 
 
 def test_other_parts_are_told_which_experiment_has_them(cache: Path) -> None:
-    torch.save(fcos_resnet50_fpn(weights=None, weights_backbone=None, num_classes=2).state_dict(),
-               cache / FILES["fcos_resnet50_fpn"])  # fmt: skip
     given = ("task=detection", "backbone=resnet18", "init.network=torchvision:fcos_resnet50_fpn", "data.size=64")
-    with pytest.raises(ConfigError, match=r"experiment=fcos_resnet50_fpn has the parts that these weights are of"):
+    match = r"experiment=fcos_resnet50_fpn has the parts that these weights are of"
+    with pytest.raises(ConfigError, match=match) as before_any_download:
+        launch.check(composed(*given))
+    assert "remove it" not in str(before_any_download.value)
+    launch.check(composed("experiment=fcos_resnet50_fpn", "data.size=128"))
+    state = fcos_resnet50_fpn(weights=None, weights_backbone=None, num_classes=2).state_dict()
+    torch.save(state, cache / FILES["fcos_resnet50_fpn"])
+    with pytest.raises(ConfigError, match=f"{match}.*remove it"):
         launch.check(composed(*given))
 
 

@@ -182,7 +182,7 @@ def test_without_network_it_says_which_file_to_put_where(cache: Path, tmp_path: 
     ("content", "match"),
     [
         (b"not weights", r"is no file of weights .* remove it, and the next run downloads it again \(45 MB\)"),
-        ({"something": torch.zeros(1)}, r"holds nothing of this network's; if .* remove it"),
+        ({"something": torch.zeros(1)}, r"holds nothing of this network's: it has something; here .* remove it"),
         ({"conv1.weight": torch.zeros(1), "bn1.bias": torch.zeros(64)}, r"does not hold weights of this network"),
     ],
 )

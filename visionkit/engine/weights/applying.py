@@ -36,14 +36,15 @@ def problems(config: Mapping[str, Any]) -> Iterator[str]:
 
 
 def check(config: Mapping[str, Any], network: nn.Module) -> None:
-    """Raise UserError when the weights lie on this machine and do not fit a network, which may be on the meta device.
+    """Raise UserError when weights do not fit a network, which may be on the meta device. Downloads nothing.
 
-    Tensors that are as many as the classes are left out, as the data are not known yet. Downloads nothing.
+    Those of `init.backbone` have to lie on this machine for that; of a whole network torchvision knows the tensors.
+    Tensors that are as many as the classes are left out, as the data are not known yet.
     """
     source = _source(config)
     if source is None or isinstance(source, sources.TimmPublished):
         return
-    if isinstance(source, sources.Published) and not download.place(source.weights.url).is_file():
+    if isinstance(source, sources.Published) and source.network is None and not _there(source):
         return
     _, report = _fit(config, source, network, meta=True)
     if isinstance(source, sources.Published) and source.network is not None:
@@ -68,7 +69,9 @@ def apply(config: Mapping[str, Any], network: nn.Module) -> Report | None:
     _judge(config, source, report)
     network.load_state_dict(tensors, strict=False)
     for line in report.lines():
-        log.log(logging.INFO if "random" not in line else logging.WARNING, line)
+        log.info(line)
+    for line in report.still_random():
+        log.warning(line)
     mean, std = normalisation(config)
     if expected(config) is None:
         log.info("  the file does not say which pixels it wants: normalize stays, mean=%s and std=%s", mean, std)
@@ -142,6 +145,8 @@ def _read(source: sources.Source, *, meta: bool) -> tuple[str, dict[str, Tensor]
         return str(source.path), files.read(source.path, meta=meta).tensors
     if isinstance(source, sources.TimmPublished):
         return f"timm's {source.name}", _from_timm(source.name)
+    if meta and source.network is not None and not _there(source):
+        return f"torchvision's {source.network.builder}", networks.tensors(source.network)
     path = download.fetch(source.weights.url, sources.megabytes(source.weights))
     try:
         return str(path), files.read(path, meta=meta).tensors
@@ -170,9 +175,12 @@ def _setting(config: Mapping[str, Any]) -> str:
 def _judge(config: Mapping[str, Any], source: sources.Source, report: Report) -> None:
     """Raise UserError for weights that do not fit, or of which nothing does."""
     whole = source.network if isinstance(source, sources.Published) else None
-    again = f"; {_again(source)}" if isinstance(source, sources.Published) else ""
+    again = f"; {_again(source)}" if isinstance(source, sources.Published) and _there(source) else ""
     if not report.loaded:
-        raise UserError(f"{report.source}: {report.file} holds nothing of this network's{_way_out(whole)}{again}")
+        raise UserError(
+            f"{report.source}: {report.file} holds nothing of this network's: {report.strangers()}"
+            f"{_way_out(whole)}{again}"
+        )
     if report.fits or not config["init"]["strict"]:
         return
     loads = f"init.strict=false loads the {len(report.loaded)} tensors that fit and leaves the rest random"
@@ -192,6 +200,10 @@ def _judge(config: Mapping[str, Any], source: sources.Source, report: Report) ->
 
 def _way_out(whole: networks.Mapped | None) -> str:
     return f"; experiment={whole.experiment} has the parts that these weights are of" if whole else ""
+
+
+def _there(source: sources.Published) -> bool:
+    return download.place(source.weights.url).is_file()
 
 
 def _again(source: sources.Published) -> str:

@@ -6,12 +6,15 @@ import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+import torch
 from torch import Tensor
 
 
 class Mapped(NamedTuple):
     """A network of torchvision that parts of ours can be."""
 
+    builder: str
+    """torchvision's name of it."""
     experiment: str
     """The file of conf/experiment that puts those parts together."""
     rules: tuple[tuple[str, str], ...]
@@ -25,6 +28,7 @@ class Mapped(NamedTuple):
 
 MAPPED: Final = {
     "fcos_resnet50_fpn": Mapped(
+        "fcos_resnet50_fpn",
         "fcos_resnet50_fpn",
         (
             (r"backbone\.body\.(.*)", r"backbone.body.\1"),
@@ -44,6 +48,7 @@ MAPPED: Final = {
     ),
     "fcn_resnet50": Mapped(
         "fcn_resnet50",
+        "fcn_resnet50",
         (
             (r"backbone\.(.*)", r"backbone.body.\1"),
             (r"classifier\.0\.(.*)", r"heads.<head>.hidden.0.\1"),
@@ -55,6 +60,14 @@ MAPPED: Final = {
     ),
 }
 """By the name of torchvision's builder."""
+
+
+def tensors(network: Mapped) -> dict[str, Tensor]:
+    """Return the tensors of torchvision's own network, on the meta device."""
+    from torchvision.models import get_model
+
+    with torch.device("meta"):
+        return dict(get_model(network.builder, weights=None, weights_backbone=None).state_dict())
 
 
 def renamed(file: Mapping[str, Tensor], network: Mapped, head: str) -> dict[str, str]:

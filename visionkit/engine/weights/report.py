@@ -51,19 +51,30 @@ class Report(NamedTuple):
         }
         return "; ".join(f"{len(names)} {what}: {_listed(names)}" for what, names in parts.items() if names)
 
+    def strangers(self) -> str:
+        """Return what tensors are called in a file of which nothing was loaded, and what in the network."""
+        theirs, ours = (*self.foreign, *self.unused), (*self.missing, *(one.name for one in self.different))
+        return f"it has {_listed(theirs, 2)}; here they are called {_listed(ours, 2)}"
+
     def lines(self) -> list[str]:
-        """Return what a log says."""
+        """Return what a log says, but for what is still random."""
         found = [f"{self.source}: {len(self.loaded)} tensors loaded from {self.file}"]
         if self.adapted:
             found.append(f"  {self.adapted}")
         parts = {
             "not used of the file, as nothing here needs them": self.unused,
             "not used of the file, as the network is built otherwise": self.foreign,
-            "not in the file, so still random": self.missing,
-            "of another shape, so still random": self.different,
         }
         found += [f"  {what}: {_listed(names)}" for what, names in parts.items() if names]
         return found
+
+    def still_random(self) -> list[str]:
+        """Return what a log warns of."""
+        parts = {
+            "not in the file, so still random": self.missing,
+            "of another shape, so still random": self.different,
+        }
+        return [f"  {what}: {_listed(names)}" for what, names in parts.items() if names]
 
     def as_json(self) -> dict[str, Any]:
         """Return all of it as plain data."""
@@ -78,7 +89,7 @@ def _shape(sides: tuple[int, ...]) -> str:
     return " x ".join(map(str, sides)) or "one number"
 
 
-def _listed(names: Iterable[object]) -> str:
+def _listed(names: Iterable[object], most: int = _MOST) -> str:
     texts = [str(name) for name in names]
-    more = f" and {len(texts) - _MOST} more" if len(texts) > _MOST else ""
-    return ", ".join(texts[:_MOST]) + more
+    more = f" and {len(texts) - most} more" if len(texts) > most else ""
+    return ", ".join(texts[:most]) + more
