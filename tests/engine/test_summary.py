@@ -218,6 +218,10 @@ WRONG = {
     "head of another task": (["task=segmentation", "head=fcos"], ["head=fcos makes boxes", "head=unet"]),
     "size": (["size=0"], ["size=0", "[height, width]"]),
     "too small": (["backbone=inception_v3", "size=40"], ["size=40", "give size=", "or more"]),
+    "below the stride": (
+        ["backbone=resnet18", "size=[64,20]"],
+        ["give size=32 or more", "every 32 pixels"],
+    ),
     "classes": (["num_classes=0"], ["num_classes=0", "at least 1"]),
     "format": (["format=pdf"], ["text, json or html"]),
     "ending": (["format=html", "out=a.txt"], ["out=a.html"]),

@@ -90,7 +90,9 @@ def of_config(config: DictConfig, choices: Mapping[str, Any], given: Sequence[st
         neck = necks.get(node["routes"][task])
         head = _attempt("head", lambda: build.build_head(parts["head"], backbone, neck, config.num_classes))
         network = Network(backbone, necks, {task: head}, node["routes"], node["mean"], node["std"])
-    names = [str(choices["backbone"]), *(type(part).__name__ for part in (neck, head) if part is not None)]
+    option, of_library = str(choices["backbone"]), str(node["backbone"].get("name", ""))
+    named = option if of_library in ("", option) else f"{option} {of_library}"  # such as timm inception_v4
+    names = [named, *(type(part).__name__ for part in (neck, head) if part is not None)]
     settings = {"task": task, "backbone": names[0], "num_classes": config.num_classes}
     return Composed(network.eval(), ", ".join(names), settings, image_size(parts["data"]["size"]))
 

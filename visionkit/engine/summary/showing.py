@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from json import dumps
 from pathlib import Path
@@ -37,7 +39,12 @@ def show(config: DictConfig, choices: Mapping[str, Any], given: Sequence[str]) -
     made = of_checkpoint(config, given) if config.checkpoint else of_config(config, choices, given)
     written = FORMATS[config.format](summarise(made))
     if path is None:
-        print(written)
+        try:
+            print(written, flush=True)
+        except (
+            BrokenPipeError
+        ):  # `| head` or a pager has seen enough; Python's own flush at the end has to find no pipe
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return
     try:
         path.write_text(written + "\n", encoding="utf-8")
@@ -49,10 +56,12 @@ def show(config: DictConfig, choices: Mapping[str, Any], given: Sequence[str]) -
 def summarise(made: Composed) -> Summary:
     """Run a network on the meta device and return all that is known of it. Raises ConfigError for too small a size."""
     network, size = made.network, made.size
+    if min(size) < (stride := network.backbone.levels[-1].stride):
+        raise ConfigError(_too_small(network, size, f"the coarsest map has a cell every {stride} pixels"))
     try:
         trace, levels = tracing.run(network, size)
     except (RuntimeError, ValueError) as error:
-        raise ConfigError(_too_small(network, size, error)) from error
+        raise ConfigError(_too_small(network, size, " ".join(str(error).split()))) from error
     sizes = {id(parameter): parameter.numel() for parameter in network.parameters()}
     trainable = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
     idle: dict[str, int] = {}
@@ -65,7 +74,7 @@ def summarise(made: Composed) -> Summary:
     return Summary(made.title, made.settings, size, trace.layers, levels, total, trainable, idle, buffers)
 
 
-def _too_small(network: Network, size: tuple[int, int], error: Exception) -> str:
+def _too_small(network: Network, size: tuple[int, int], reason: str) -> str:
     """Return why images of a size do not pass, and which do."""
     stride = network.backbone.levels[-1].stride
     for side in range(stride, 20 * stride, 16):
@@ -75,8 +84,8 @@ def _too_small(network: Network, size: tuple[int, int], error: Exception) -> str
             except (RuntimeError, ValueError):
                 continue
             shown = size[0] if size[0] == size[1] else list(size)
-            return f"size={shown} does not fit this network; give size={side} or more ({' '.join(str(error).split())})"
-    return " ".join(str(error).split())
+            return f"size={shown} does not fit this network; give size={side} or more ({reason})"
+    return reason
 
 
 def _path(out: str | None, form: str) -> Path | None:
