@@ -41,9 +41,7 @@ def show(config: DictConfig, choices: Mapping[str, Any], given: Sequence[str]) -
     if path is None:
         try:
             print(written, flush=True)
-        except (
-            BrokenPipeError
-        ):  # `| head` or a pager has seen enough; Python's own flush at the end has to find no pipe
+        except BrokenPipeError:  # `| head` has seen enough; Python flushes once more at its end
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return
     try:
