@@ -30,7 +30,8 @@ test-slow: install  ## run the slow tests, those that train by the clock one aft
 	$(BIN)/python -m pytest -m slow tests/slow
 	$(PYTEST_ON_ALL_CORES) -m slow --ignore=tests/slow
 
-verify: install  ## run the full matrices and write their tables to benchmarks/
+verify: install  ## run the full matrices (hours) and write their tables to benchmarks/
+	$(PYTEST_ON_ALL_CORES) -m full
 	$(BIN)/python -m benchmarks.verify
 
 lint: install  ## check style, types and the direction of imports

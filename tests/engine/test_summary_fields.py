@@ -45,7 +45,7 @@ def test_receptive_fields_are_those_of_gradients(name: str, padding: str) -> Non
 
 
 @pytest.mark.parametrize("name", [name for name in backbones() if name not in {*FAMILIES, "timm"}])
-@pytest.mark.slow
+@pytest.mark.full
 def test_receptive_fields_of_all_other_backbones(name: str) -> None:
     network = composed(f"backbone={name}")
     field = predicted(network, (NARROW, NARROW))[-1][1]
@@ -91,7 +91,7 @@ def test_gates_see_the_whole_image(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=() if n in FAMILIES else pytest.mark.slow) for n in backbones() if n != "timm"]
+    "name", [pytest.param(n, marks=() if n in FAMILIES else pytest.mark.full) for n in backbones() if n != "timm"]
 )
 def test_multiply_adds_are_those_of_torchs_counter(name: str) -> None:
     _same_count(composed(f"backbone={name}", "num_classes=7"), (160, 96))

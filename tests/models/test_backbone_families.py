@@ -13,13 +13,16 @@ from visionkit.engine.build import build as built
 from visionkit.models.backbones.torchvision import Torchvision
 
 OFFICIAL = [name for name in SMALLEST if checks.name_of(name)]
+TORCHVISION = [name for name in BACKBONES if checks.name_of(name)]
 
 # Exporting the others takes 5 to 40 s each.
 EXPORTED = ["vgg11", "resnet_tiny"]
 
 
-def _slow_unless(quick: list[str], names: list[str]) -> list[object]:
-    return [name if name in quick else pytest.param(name, marks=pytest.mark.slow) for name in names]
+def _every(quick: list[str], slow: list[str] = (), of: list[str] = BACKBONES) -> list[object]:
+    """Return all options, those neither quick nor slow marked for `make verify`."""
+    full = [pytest.param(name, marks=pytest.mark.full) for name in of if name not in (*quick, *slow)]
+    return [*quick, *(pytest.param(name, marks=pytest.mark.slow) for name in slow), *full]
 
 
 def test_every_option_belongs_to_one_family() -> None:
@@ -35,7 +38,7 @@ def test_geometry_tensors_and_levels(option, build) -> None:
         checks.tensors(option, body)
 
 
-@pytest.mark.parametrize("option", _slow_unless(SMALLEST, BACKBONES))
+@pytest.mark.parametrize("option", _every(SMALLEST))
 def test_published_layers_have_the_strides_too(option, build) -> None:
     body = build(option, "linear", device="meta").backbone
     checks.stride(body)
@@ -52,19 +55,19 @@ def test_padding_is_a_setting_where_it_changes_anything(option, build) -> None:
     assert (sizes[0] != sizes[1]) == listed
 
 
-@pytest.mark.parametrize("option", SMALLEST)
+@pytest.mark.parametrize("option", _every(SMALLEST))
 def test_learns_under_every_head(option, build, scene) -> None:
     network = checks.every_head(option, build)
     checks.trains(network, *scene(2, *FIXED_SIZE["vgg"]))
 
 
-@pytest.mark.parametrize("option", _slow_unless(EXPORTED, SMALLEST))
+@pytest.mark.parametrize("option", _every(EXPORTED, [name for name in SMALLEST if name not in EXPORTED]))
 def test_exports_under_every_head_for_any_size(option, build) -> None:
     heads = [head for head in checks.HEADS if head not in FIXED_SIZE]
     checks.exports(checks.every_head(option, build, heads))
 
 
-@pytest.mark.parametrize("option", OFFICIAL)
+@pytest.mark.parametrize("option", _every(OFFICIAL, of=TORCHVISION))
 def test_published_layers_make_the_published_map(option, build) -> None:
     body = build(option, "linear").backbone.eval()
     checks.randomise(body)
