@@ -185,6 +185,7 @@ def test_features_and_gradients_keep_their_scale_through_the_depth(block: str, n
         ([_stage("bottleneck", 18)], r"stages\[0\]\.channels=18 is no multiple of 4"),
         ([_stage(kernel=4)], r"stages\[0\]\.kernel=4 is even"),
         ([], "at least one stage"),
+        ([{"pool": 2, "stride": 2}], "at least one stage of blocks"),
         (5, "stages=5 is no list"),
         (["plain"], r"stages\[0\]='plain' is no layer"),
         ([{"pool": 2}], r"stages\[0\] lacks stride; it takes pool, stride"),

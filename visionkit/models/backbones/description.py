@@ -79,8 +79,8 @@ def read_stages(stages: Description) -> tuple[Stage | Pool, ...]:
     layers: list[Stage | Pool] = []
     for where, entry in _entries("stages", stages):
         layers.append(_pool(entry, where) if "pool" in entry else _stage(entry, where))
-    if not layers:
-        raise ValueError("stages is empty; a backbone has at least one stage")
+    if not any(isinstance(layer, Stage) for layer in layers):
+        raise ValueError("stages has no block; a backbone has at least one stage of blocks")
     return tuple(layers)
 
 
