@@ -7,7 +7,9 @@ import hashlib
 import logging
 import re
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,7 @@ class Server(ThreadingHTTPServer):
     ranges = True
     sends: int | None = None  # bytes of an answer, after which the connection ends
     status = 0  # answers so and nothing else
+    goes_on: threading.Event | None = None  # an answer stops in its middle until then
     daemon_threads = True
 
     def __init__(self) -> None:
@@ -58,7 +61,11 @@ class Handler(BaseHTTPRequestHandler):
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}")
         self.end_headers()
-        self.wfile.write(CONTENT[start:][: self.server.sends])
+        body = CONTENT[start:][: self.server.sends]
+        self.wfile.write(body[: len(body) // 2])
+        if self.server.goes_on:
+            self.server.goes_on.wait(30)
+        self.wfile.write(body[len(body) // 2 :])
 
     def log_message(self, *_: Any) -> None:
         """Say nothing."""
@@ -113,6 +120,37 @@ def test_a_part_is_resumed_where_it_ended(server: Server, said: Any) -> None:
     assert download.fetch(server.url, 1).read_bytes() == CONTENT
     assert server.asked == [None, "bytes=300000-"]
     assert "of which 0 MB are there" in said.text
+
+
+@pytest.mark.parametrize("first_fails", [False, True])
+def test_who_comes_second_waits_for_the_first(server: Server, said: Any, first_fails: bool) -> None:
+    """The first one's answer stops in its middle until the second has begun to wait."""
+    server.goes_on = threading.Event()
+    if first_fails:  # what it brings has another hash, so it removes the part that the second waits for
+        _part(b"x" * 1000)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(download.fetch, server.url, 1)
+        _until(lambda: bool(server.asked))
+        second = pool.submit(download.fetch, server.url, 1)
+        _until(lambda: "waiting for another process" in said.text or len(server.asked) > 1)
+        server.goes_on.set()
+        if first_fails:
+            with pytest.raises(UserError, match="not the file that its name promises"):
+                first.result()
+        else:
+            assert first.result() == second.result()
+        path = second.result()
+    assert path.read_bytes() == CONTENT
+    assert server.asked == (["bytes=1000-", None] if first_fails else [None])
+    assert [found.name for found in path.parent.iterdir()] == [NAME]
+
+
+def _until(true: Callable[[], bool]) -> None:
+    for _ in range(3000):
+        if true():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it did not come to that in 30 s")
 
 
 def test_a_server_without_ranges_sends_all_of_it_again(server: Server) -> None:

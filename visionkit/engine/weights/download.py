@@ -19,6 +19,7 @@ from urllib.request import Request, urlopen
 import torch
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
+from visionkit.engine.weights.lock import alone
 from visionkit.errors import UserError
 
 LONGEST_WAIT = 3600.0
@@ -52,17 +53,12 @@ def fetch(url: str, megabytes: int) -> Path:
     part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        there = part.stat().st_size if part.is_file() else 0
-        resumed = f", of which {there / _MEGABYTE:.0f} MB are there" if there else ""
-        log.info("init: downloading %s, %d MB%s", path.name, megabytes, resumed)
-        _bring(url, part)
-        if not _hash_agrees(part, path.name):
-            part.unlink()
-            raise UserError(
-                f"{path.name} from {url} is not the file that its name promises (another sha256); it is removed: "
-                "try again, and if that does not help, something between here and there changes it"
-            )
-        part.replace(path)
+        with alone(part, lambda: log.info("init: waiting for another process, which downloads %s", path.name)):
+            if path.is_file():
+                part.unlink()
+            else:
+                _complete(url, part, megabytes)
+                part.replace(path)
     except (OSError, HTTPException) as error:
         reason = next(iter(str(error).splitlines()), "") or type(error).__name__
         kept = part.stat().st_size if part.is_file() else 0
@@ -75,6 +71,21 @@ def fetch(url: str, megabytes: int) -> Path:
     return path
 
 
+def _complete(url: str, part: Path, megabytes: int) -> None:
+    """Bring what is missing of a part. Raises UserError, and removes it, when it is not what its name promises."""
+    name = part.name.removesuffix(".part")
+    there = part.stat().st_size if part.is_file() else 0
+    resumed = f", of which {there / _MEGABYTE:.0f} MB are there" if there else ""
+    log.info("init: downloading %s, %d MB%s", name, megabytes, resumed)
+    _bring(url, part)
+    if not _hash_agrees(part, name):
+        part.unlink()
+        raise UserError(
+            f"{name} from {url} is not the file that its name promises (another sha256); it is removed: "
+            "try again, and if that does not help, something between here and there changes it"
+        )
+
+
 def _bring(url: str, part: Path) -> None:
     """Append what is missing of an address to `part`. Raises OSError or HTTPException when it does not all come."""
     there = part.stat().st_size if part.is_file() else 0
@@ -85,7 +96,6 @@ def _bring(url: str, part: Path) -> None:
             raise
         if error.headers.get("Content-Range", "").endswith(f"/{there}"):
             return  # it is whole already
-        part.unlink()
         there, answer = 0, _ask(url, 0)
     with answer:
         if there and not (
