@@ -222,6 +222,18 @@ WRONG = {
         ["backbone=resnet18", "size=[64,20]"],
         ["give size=32 or more", "every 32 pixels"],
     ),
+    "published and too small": (
+        ["backbone=inception_v3", "data.size=[100,40]"],
+        ["error: size=[100, 40] is too small", "give size=80 or more or backbone.padding=same"],
+    ),
+    "another network's levels": (
+        ["backbone=resnet18", "backbone.name=resnet50"],
+        [
+            "backbone: level 1 says 64 channels at stride 4",
+            "its map is 256 x 56 x 56",
+            "backbone.name",
+        ],
+    ),
     "classes": (["num_classes=0"], ["num_classes=0", "at least 1"]),
     "format": (["format=pdf"], ["text, json or html"]),
     "ending": (["format=html", "out=a.txt"], ["out=a.html"]),

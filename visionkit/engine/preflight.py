@@ -7,12 +7,11 @@ from typing import Any, cast
 
 import torch
 from omegaconf import DictConfig, OmegaConf
-from torch import Tensor
 
 from visionkit.config import checks
 from visionkit.config.frozen import plain
 from visionkit.config.values import image_size
-from visionkit.engine import build, freezing, signatures, weights
+from visionkit.engine import build, freezing, misfit, signatures, weights
 from visionkit.engine.build import Node
 from visionkit.engine.quiet import quieten
 from visionkit.errors import ConfigError, UserError
@@ -68,7 +67,10 @@ def _misfits(config: Node) -> Iterator[str]:
             parameters = [torch.nn.Parameter(torch.zeros(1))]
         if head:
             size = image_size(config["data"]["size"])
-            wrong = _wrong_channels(backbone) or attempt("backbone", lambda: _misfit_of(config, backbone, size))
+            node = build.backbone_node(config)
+            wrong = _wrong_channels(backbone) or attempt(
+                "backbone", lambda: misfit.of_backbone(node, backbone, size, "data.size")
+            )
             problems += [wrong] if wrong else []
             if not problems:
                 attempt("head", lambda: _forward(backbone, neck, head, size))
@@ -93,25 +95,6 @@ def _wrong_channels(backbone: Backbone) -> str:
     return f"backbone.in_channels={channels} but the data's images have 3 channels (RGB, grey ones too); give 3"
 
 
-def _misfit_of(config: Node, backbone: Backbone, size: tuple[int, int]) -> str:
-    return _too_small(config, backbone, size) or _wrong_levels(config, backbone, size)
-
-
-def _wrong_levels(config: Node, backbone: Backbone, size: tuple[int, int]) -> str:
-    """Return which map is not as its level says, as when the name of a network was changed and its levels were not."""
-    published = build.backbone_node(config).get("padding") == "published"  # which may have other cells
-    for index, (level, found) in enumerate(zip(backbone.levels, backbone(_images(*size)), strict=False)):
-        said = (level.channels, *(-(-side // level.stride) for side in size))
-        if found.shape[1] != level.channels or (not published and found.shape[1:] != said):
-            one, other = (" x ".join(map(str, shape)) for shape in (found.shape[1:], said))
-            return (
-                f"backbone: level {index} says {level.channels} channels at stride {level.stride}, so {other} of "
-                f"images of {size[0]} x {size[1]}, but its map is {one}; where you changed backbone.name, choose that "
-                "network's own option or give its own backbone.levels"
-            )
-    return ""
-
-
 def _joined(config: Node, backbone: Backbone, neck: Neck | None, head: Head) -> Network:
     node, name = build.network_node(config), config["name"]
     necks = {"neck": neck} if neck else {}
@@ -120,35 +103,6 @@ def _joined(config: Node, backbone: Backbone, neck: Neck | None, head: Head) -> 
 
 def _forward(backbone: Backbone, neck: Neck | None, head: Head, size: tuple[int, int]) -> None:
     """Run two images of a size through the parts of a network on the meta device."""
-    maps = backbone(_images(*size))
+    maps = backbone(misfit.images(3, *size))
     levels = maps if head.takes_auxiliary else maps[: len(backbone.levels)]
     head(neck(levels) if neck else levels, size)
-
-
-def _images(height: int, width: int) -> Tensor:
-    return torch.empty(2, 3, height, width, device="meta")
-
-
-def _too_small(config: Node, backbone: Backbone, size: tuple[int, int]) -> str:
-    """Return what to type when images are smaller than the backbone can take, else nothing."""
-
-    def serves(height: int, width: int) -> bool:
-        try:
-            backbone(_images(height, width))
-        except RuntimeError:  # a window that is larger than its map
-            return False
-        return min(height, width) >= stride
-
-    stride = backbone.levels[-1].stride
-    if serves(*size):
-        return ""
-    enough = next((side for side in range(stride, 20 * stride, 16) if serves(side, side)), None)
-    if enough is None:
-        backbone(_images(*size))  # not a matter of size: what it raises is the problem
-    node = build.backbone_node(config)
-    padded = node.get("padding") == "published" and min(size) >= stride
-    return (
-        f"data.size={config['data']['size']} is too small for this backbone, whose coarsest map has a cell every "
-        f"{stride} pixels; give data.size={enough} or more{' or backbone.padding=same' if padded else ''}, "
-        "or choose a backbone of fewer stages"
-    )

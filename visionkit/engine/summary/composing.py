@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from visionkit.config.folders import conf_dir, options
 from visionkit.config.frozen import plain
 from visionkit.config.values import image_size
-from visionkit.engine import build, checkpoint, signatures
+from visionkit.engine import build, checkpoint, misfit, signatures
 from visionkit.engine.quiet import quieten
 from visionkit.errors import ConfigError, UserError
 from visionkit.models.contracts import Head
@@ -55,7 +55,7 @@ def of_checkpoint(config: DictConfig, given: Sequence[str]) -> Composed:
 def of_config(config: DictConfig, choices: Mapping[str, Any], given: Sequence[str]) -> Composed:
     """Return the network of a config; where no task was given and the head is not the default's, that of the head.
 
-    Raises ConfigError when arguments are unknown or parts do not fit.
+    Raises ConfigError when arguments are unknown, or parts or the size do not fit.
     """
     task, keys = str(choices["task"]), {override.partition("=")[0] for override in given}
     if "head" in keys and "task" not in keys:
@@ -67,6 +67,7 @@ def of_config(config: DictConfig, choices: Mapping[str, Any], given: Sequence[st
     if found := list(signatures.problems(nodes)):
         raise ConfigError("\n".join(found))
     parts = cast(dict[str, Any], plain(config))
+    size = image_size(parts["data"]["size"], "size")
     channels = parts["backbone"].get("in_channels", 3)
     node = _attempt(
         "backbone",
@@ -90,11 +91,13 @@ def of_config(config: DictConfig, choices: Mapping[str, Any], given: Sequence[st
         neck = necks.get(node["routes"][task])
         head = _attempt("head", lambda: build.build_head(parts["head"], backbone, neck, config.num_classes))
         network = Network(backbone, necks, {task: head}, node["routes"], node["mean"], node["std"])
+    if wrong := _attempt("backbone", lambda: misfit.of_backbone(node["backbone"], network.backbone, size, "size")):
+        raise ConfigError(wrong)
     option, of_library = str(choices["backbone"]), str(node["backbone"].get("name", ""))
     named = option if of_library in ("", option) else f"{option} {of_library}"  # such as timm inception_v4
     names = [named, *(type(part).__name__ for part in (neck, head) if part is not None)]
     settings = {"task": task, "backbone": names[0], "num_classes": config.num_classes}
-    return Composed(network.eval(), ", ".join(names), settings, image_size(parts["data"]["size"]))
+    return Composed(network.eval(), ", ".join(names), settings, size)
 
 
 def _task_of(config: DictConfig, chosen: str) -> str:
