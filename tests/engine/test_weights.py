@@ -9,7 +9,7 @@ from urllib.error import URLError
 
 import pytest
 import torch
-from torchvision.models import ResNet18_Weights, get_model
+from torchvision.models import ResNet18_Weights, WeightsEnum, get_model
 
 from tests.trainings import composed, frozen
 from visionkit.config.frozen import plain, thaw
@@ -18,8 +18,7 @@ from visionkit.engine.checkpoint import load_model
 from visionkit.engine.fit import fit
 from visionkit.engine.setup import set_up
 from visionkit.errors import ConfigError, UserError
-from visionkit.models.backbones import torchvision as backbones
-from visionkit.models.backbones.torchvision import Torchvision
+from visionkit.models.backbones.torchvision import Torchvision, expected_input
 
 IMAGENET = ["init.backbone=imagenet", "backbone=resnet18"]
 NAMES = {"googlenet": "inception5b", "inception_v3": "Mixed_7c"}
@@ -60,9 +59,13 @@ def _model(name: str, **arguments: Any) -> torch.nn.Module:
 
 
 def _file_name(name: str) -> str:
-    published = backbones.published_weights(name)
-    assert published is not None
-    return Path(published.url).name
+    return Path(_published(name).url).name
+
+
+def _published(name: str) -> WeightsEnum:
+    found = weights.published({"_target_": weights.TORCHVISION, "name": name})
+    assert found is not None
+    return found
 
 
 def _config(*overrides: str) -> dict[str, Any]:
@@ -110,15 +113,50 @@ def test_transform_input_is_folded_into_the_normalisation(
     images = torch.randint(0, 256, (1, 3, 112, 112), dtype=torch.uint8)
     seen: list[torch.Tensor] = []
     model.get_submodule(NAMES[name]).register_forward_hook(lambda _m, _i, out: seen.append(out))
-    published = backbones.published_weights(name)
-    assert published is not None
+    published = _published(name)
     with torch.no_grad():
         model(published.transforms(crop_size=112, resize_size=112)(images))
         ours = network.features(network.normalize(images))[len(network.backbone.levels) - 1]
     torch.testing.assert_close(ours, seen[0], rtol=1e-3, atol=1e-3 * seen[0].abs().max().item())
     assert "mean [0.5, 0.5, 0.5] and deviation [0.5, 0.5, 0.5]" in said.text
-    assert "not used of the file" in said.text  # the classifiers, auxiliary ones too
+    assert "not used of the file, as nothing here needs them: fc.weight, fc.bias" in said.text
     assert "still random" not in said.text
+    _check_auxiliary(model, network.heads["classification"].auxiliary_classifiers, said.text)
+
+
+def _check_auxiliary(model: torch.nn.Module, classifiers: torch.nn.ModuleList, said: str) -> None:
+    """Compare what was loaded into classifiers of two classes with torchvision's of 1000."""
+    prefixes = [name for name, _ in model.named_children() if name.lower().startswith("aux")]
+    for index, (prefix, classifier) in enumerate(zip(prefixes, classifiers, strict=True)):
+        theirs = model.get_submodule(prefix).state_dict()
+        assert set(theirs) == set(classifier.state_dict())
+        own = {name: value for name, value in classifier.state_dict().items() if torch.equal(value, theirs[name])}
+        last = "fc2" if "fc2.weight" in theirs else "fc"
+        assert set(theirs) - set(own) == {f"{last}.weight", f"{last}.bias"}
+        assert f"auxiliary_classifiers.{index}.{last}.weight (1000 x {theirs[f'{last}.weight'].shape[1]} in" in said
+    assert "not used of the file, as it has other classes: heads.classification.auxiliary_classifiers.0." in said
+
+
+@pytest.mark.parametrize("lacking", [False, True])
+def test_auxiliary_classifiers_of_as_many_classes_are_taken_whole_and_may_be_lacking(
+    cache: Path, tmp_path: Path, lacking: bool
+) -> None:
+    model = _model("googlenet", num_classes=3, init_weights=False)
+    state = {f"module.{name}": value for name, value in model.state_dict().items()}
+    torch.save({name: value for name, value in state.items() if not lacking or ".aux" not in name}, tmp_path / "a.pth")
+    config = _config(f"init.backbone={tmp_path}/a.pth", "backbone=googlenet")
+    network = build.build_network(build.network_node(config), {"classification": ("a", "b", "c")})
+    report = weights.apply(config, network)
+    assert report is not None
+    assert report.fits
+    assert not report.classes
+    assert set(report.unused) == {"module.fc.weight", "module.fc.bias"}
+    for prefix, classifier in zip(("aux1", "aux2"), network.heads["classification"].auxiliary_classifiers, strict=True):
+        for name, value in classifier.state_dict().items():
+            if not lacking:
+                assert torch.equal(value, state[f"module.{prefix}.{name}"]), name
+            elif name.endswith("weight") and value.ndim == 4:
+                assert not torch.equal(value, state[f"module.{prefix}.{name}"]), name
 
 
 def test_normalisation_follows_the_weights_and_the_users_own_figures() -> None:
@@ -138,9 +176,7 @@ def test_normalisation_follows_the_weights_and_the_users_own_figures() -> None:
 
 
 def test_weights_that_name_another_input_get_it() -> None:
-    published = backbones.published_weights("efficientnet_v2_l")
-    assert published is not None
-    assert backbones.expected_input(published) == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    assert expected_input(_published("efficientnet_v2_l")) == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 
 def test_the_checkpoint_carries_weights_and_normalisation(cache: Path, tmp_path: Path) -> None:

@@ -120,6 +120,39 @@ def test_counters_that_old_files_lack_are_no_mismatch(tmp_path: Path, resnet18: 
     assert report.fits
 
 
+def test_counters_of_foreign_layers_are_not_told(tmp_path: Path, said: pytest.LogCaptureFixture) -> None:
+    torch.save(get_model("resnet34", num_classes=2).state_dict(), tmp_path / "a.pth")
+    _, report = _begin(RESNET, f"init.backbone={tmp_path}/a.pth", "init.strict=false")
+    assert len(report.loaded) == 120
+    assert "layer3.5.bn2.running_var" in report.foreign
+    assert {"layer4.2.conv1.weight", "fc.weight"} <= set(report.unused)
+    assert not any(name.endswith("num_batches_tracked") for name in (*report.unused, *report.foreign))
+    assert "num_batches_tracked" not in said.text
+
+
+def test_a_checkpoint_is_read_once_for_its_normalisation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.ckpt"
+    config = _config()
+    config["init"]["backbone"] = str(path)
+    read, reads = files.read, []
+    monkeypatch.setattr(files, "read", lambda *given, **named: reads.append(1) or read(*given, **named))
+    for turn, mean in enumerate((0.25, 0.5), start=1):
+        figures = {"mean": [mean] * 3, "std": [0.1] * 3}
+        torch.save({"visionkit": {"network": figures}, "state_dict": {}}, path)
+        os.utime(path, (turn, turn))
+        for _ in range(3):
+            found = weights.normalisation(config)
+            assert found[0] != config["normalize"]["mean"]
+            found[0].clear()  # what one caller does with them is nothing to the next
+        assert len(reads) == turn
+    assert weights.normalisation(
+        {**config, "normalize": {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}}
+    ) == (
+        [0.5] * 3,
+        [0.1] * 3,
+    )
+
+
 def test_a_checkpoint_of_another_task_gives_backbone_and_normalisation(tmp_path: Path) -> None:
     figures = ("normalize.mean=[0.2,0.3,0.4]", "normalize.std=[0.3,0.2,0.1]")
     first = frozen(tmp_path / "first", "task=segmentation", *figures)
@@ -181,7 +214,7 @@ def test_another_architecture_is_refused_before_data_is_read(
 def test_without_strict_what_fits_is_loaded_and_the_rest_stays_random(
     tmp_path: Path, resnet18: dict[str, Tensor], said: pytest.LogCaptureFixture
 ) -> None:
-    state = {**resnet18, "layer4.0.conv1.weight": torch.zeros(3, 3), "layer9.x": torch.zeros(1)}
+    state = {**resnet18, "layer4.0.conv1.weight": torch.zeros(512, 256, 1, 1), "layer9.x": torch.zeros(1)}
     del state["layer3.1.bn1.weight"]
     torch.save(state, tmp_path / "a.pth")
     given = (RESNET, f"init.backbone={tmp_path}/a.pth")
@@ -198,7 +231,10 @@ def test_without_strict_what_fits_is_loaded_and_the_rest_stays_random(
     for name in (n for n in own if n.startswith("backbone.body.")):
         expected = random[name] if name in left else state[name.removeprefix("backbone.body.")]
         assert torch.equal(own[name], expected), name
-    assert "of another shape, so still random: backbone.body.layer4.0.conv1.weight (3 x 3 in the file" in said.text
+    assert (
+        "of another shape, so still random: backbone.body.layer4.0.conv1.weight (512 x 256 x 1 x 1 in the file"
+        in said.text
+    )
     assert report.as_json()["different"][0]["network"] == [512, 256, 3, 3]
 
 

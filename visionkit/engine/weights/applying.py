@@ -100,14 +100,31 @@ def _fit(
         names = {name: theirs.get(name, name) for name in own}
         first = fitting.first_convolution(own, file, names)
         return fitting.fit(said, label, file, own, names, first=first, may_be_left=source.network.left)
-    own = {name: value for name, value in network.state_dict().items() if name.startswith("backbone.")}
-    backbone = network.get_submodule("backbone")
-    schemes = [{f"backbone.{name}": other for name, other in scheme.items()} for scheme in _schemes(backbone, file)]
+    state, backbone = network.state_dict(), network.get_submodule("backbone")
+    auxiliary = _auxiliary(state, backbone, config["name"])
+    schemes = [
+        {**{f"backbone.{name}": other for name, other in scheme.items()}, **auxiliary}
+        for scheme in _schemes(backbone, file)
+    ]
     names = fitting.best_names(file, schemes)
+    # Files may lack the auxiliary classifiers, which are the head's and no part of a backbone.
+    trained = [name for name in auxiliary if names[name] in file]
+    own = {name: state[name] for name in names if name not in auxiliary or name in trained}
     first = _first(backbone) or fitting.first_convolution(own, file, names)
     # What a publisher's own network has beyond our levels is no sign of another architecture.
     beyond = ("",) if not isinstance(source, sources.File) else ()
-    return fitting.fit(said, label, file, own, names, first=first, may_be_left=beyond)
+    return fitting.fit(said, label, file, own, names, first=first, classifiers=trained, may_be_left=beyond)
+
+
+def _auxiliary(state: Iterable[str], backbone: nn.Module, head: str) -> dict[str, str]:
+    """Return torchvision's name of each tensor of the head's auxiliary classifiers: {name in `state`: name}."""
+    prefixes = getattr(backbone, "auxiliary", None)
+    if not isinstance(prefixes, Mapping):
+        return {}
+    places = {f"heads.{head}.auxiliary_classifiers.{index}.": f"{prefix}." for index, prefix in enumerate(prefixes)}
+    return {
+        name: name.replace(ours, theirs) for ours, theirs in places.items() for name in state if name.startswith(ours)
+    }
 
 
 def _schemes(backbone: nn.Module, file: Iterable[str]) -> Sequence[dict[str, str]]:

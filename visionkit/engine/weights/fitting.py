@@ -16,7 +16,7 @@ COLOURS = 3
 """Input channels of published weights: red, green, blue."""
 
 _COUNTER = "num_batches_tracked"
-"""Of a batch normalisation: older files lack it, and with a momentum nothing reads it."""
+"""Of a batch normalisation: older files lack it, and with a momentum nothing reads it, so no report names it."""
 
 
 def best_names(file: Iterable[str], schemes: Sequence[Mapping[str, str]]) -> dict[str, str]:
@@ -55,17 +55,22 @@ def fit(
     names: Mapping[str, str],
     *,
     first: str | None = None,
+    classifiers: Iterable[str] = (),
     may_be_left: Iterable[str] = (),
 ) -> tuple[dict[str, Tensor], Report]:
     """Return the tensors that go into a network, by its names, and the report.
 
     `own` is the network's state dict, `names` the file's name of each. `first` is our name of the first convolution's
-    weight, whose input channels are adapted to ours. A tensor of the file that we do not take counts as another
-    architecture's when it is of a part that we have and stands before the last one we take; one whose name begins
-    with an entry of `may_be_left` never does.
+    weight, whose input channels are adapted to ours. `classifiers` are our names of tensors that may be for another
+    number of classes: then they are not taken, which is no mismatch. A tensor of the file that we do not take counts
+    as another architecture's when it is of a part that we have and stands before the last one we take; one whose name
+    begins with an entry of `may_be_left` never does.
     """
     taken: dict[str, Tensor] = {}
-    missing, different = [], []
+    missing: list[str] = []
+    different: list[Different] = []
+    classes: list[Different] = []
+    may_differ = frozenset(classifiers)
     adapted = None
     for name, target in own.items():
         tensor = file.get(names[name])
@@ -78,15 +83,16 @@ def fit(
             adapted = f"{name} takes {target.shape[1]} channels instead of {COLOURS}: {_recipe(target.shape[1])}"
         if tensor.shape == target.shape:
             taken[name] = tensor
-        else:
-            different.append(Different(name, tuple(tensor.shape), tuple(target.shape)))
+            continue
+        of_classes = name in may_differ and tensor.shape[1:] == target.shape[1:]
+        (classes if of_classes else different).append(Different(name, tuple(tensor.shape), tuple(target.shape)))
     used = {names[name] for name in own}
-    left = [name for name in file if name not in used]
+    left = [name for name in file if name not in used and not name.endswith(_COUNTER)]
     foreign = set(_foreign(left, used & set(file), tuple(may_be_left)))
     report = Report(
         source, path, tuple(taken), tuple(missing), tuple(different),
         tuple(name for name in left if name in foreign),
-        tuple(name for name in left if name not in foreign), adapted,
+        tuple(name for name in left if name not in foreign), tuple(classes), adapted,
     )  # fmt: skip
     return taken, report
 
@@ -136,7 +142,7 @@ def _foreign(left: Iterable[str], used: set[str], may_be_left: tuple[str, ...]) 
     last = max(map(_natural, used))
     for name in left:
         ours = _part(name, shared) in parts and _natural(name) < last
-        if ours and not name.endswith(_COUNTER) and not (may_be_left and name.startswith(may_be_left)):
+        if ours and not (may_be_left and name.startswith(may_be_left)):
             yield name
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from visionkit.engine.weights import files, sources
@@ -54,8 +56,9 @@ def expected(config: Mapping[str, Any]) -> Figures | None:
         return None
     source = sources.of_backbone(str(init["backbone"]), config["backbone"])
     if isinstance(source, sources.File):
-        network = files.read(source.path, meta=True).network
-        return None if network is None else Figures(list(network["mean"]), list(network["std"]))
+        now = source.path.stat()
+        kept = _of_file(source.path, now.st_mtime_ns, now.st_size)
+        return None if kept is None else Figures(list(kept[0]), list(kept[1]))
     if isinstance(source, sources.TimmPublished):
         from timm.models import get_pretrained_cfg
 
@@ -65,6 +68,13 @@ def expected(config: Mapping[str, Any]) -> Figures | None:
 
     mean, std = expected_input(source.weights)
     return Figures(list(mean), list(std))
+
+
+@lru_cache(maxsize=8)
+def _of_file(path: Path, _changed: int, _size: int) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+    """Return mean and standard deviation of a checkpoint, which is read once until its time or size changes."""
+    network = files.read(path, meta=True).network
+    return None if network is None else (tuple(network["mean"]), tuple(network["std"]))
 
 
 def _spread(figures: Figures, channels: int, config: Mapping[str, Any]) -> Figures:

@@ -34,6 +34,8 @@ class Report(NamedTuple):
     """Names of the file, of parts that this network has too, but deeper or otherwise: another architecture's."""
     unused: tuple[str, ...]
     """Names of the file that nothing here needs, such as a classifier's."""
+    classes: tuple[Different, ...]
+    """Auxiliary classifiers' last layers, in the file for other classes, so still random; no mismatch."""
     adapted: str | None
     """How the first convolution was fitted to the channels of the images; None where it was taken as it is."""
 
@@ -64,6 +66,7 @@ class Report(NamedTuple):
         parts = {
             "not used of the file, as nothing here needs them": self.unused,
             "not used of the file, as the network is built otherwise": self.foreign,
+            "not used of the file, as it has other classes": self.classes,
         }
         found += [f"  {what}: {_listed(names)}" for what, names in parts.items() if names]
         return found
@@ -78,11 +81,15 @@ class Report(NamedTuple):
 
     def as_json(self) -> dict[str, Any]:
         """Return all of it as plain data."""
-        different = [{"name": d.name, "file": list(d.file), "network": list(d.network)} for d in self.different]
         return {
             **{k: list(v) if isinstance(v, tuple) else v for k, v in self._asdict().items()},
-            "different": different,
+            "different": [_as_json(one) for one in self.different],
+            "classes": [_as_json(one) for one in self.classes],
         }
+
+
+def _as_json(one: Different) -> dict[str, Any]:
+    return {"name": one.name, "file": list(one.file), "network": list(one.network)}
 
 
 def _shape(sides: tuple[int, ...]) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import torchvision
 from torch import Tensor, nn
-from torchvision.models import WeightsEnum, get_model_weights, list_models
+from torchvision.models import WeightsEnum, list_models
 
 from visionkit.models.backbones import tracing
 from visionkit.models.backbones.given import check_channels, check_in_channels, check_padding
@@ -109,12 +109,6 @@ def _dilation(name: str, stages: int) -> dict[str, Any]:
 
 
 _BASIC: Final = ("resnet18", "resnet34")  # whose 3x3 pairs torchvision does not dilate
-
-
-def published_weights(name: str) -> WeightsEnum | None:
-    """Return torchvision's default ImageNet weights of a network, or None where it publishes none. Opens nothing."""
-    known = name in list_models(module=torchvision.models)
-    return getattr(get_model_weights(name), "DEFAULT", None) if known else None
 
 
 def expected_input(weights: WeightsEnum) -> tuple[tuple[float, ...], tuple[float, ...]]:
