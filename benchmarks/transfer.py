@@ -29,6 +29,9 @@ COMMON = (
 HALF = ("normalize.mean=[0.5,0.5,0.5]", "normalize.std=[0.5,0.5,0.5]")  # what these weights want
 EVERYTHING_FROZEN = ("freeze.stages=all", "freeze.norm=true")
 PROBE = ("augment=none", "head.dropout=0.5", "optimizer.lr=1e-2", "optimizer.weight_decay=1.0")
+TUNING = (
+    "augment=none", "head.dropout=0.5", "optimizer.lr=5e-4", "data.batch_size=16", "freeze.stages=3", "freeze.norm=true"
+)  # fmt: skip
 
 
 def methods(weights: Path) -> dict[str, tuple[int, tuple[str, ...]]]:
@@ -36,7 +39,7 @@ def methods(weights: Path) -> dict[str, tuple[int, tuple[str, ...]]]:
     loaded = (f"init.backbone={weights}", *HALF)
     return {
         "linear probe": (20, (*loaded, *EVERYTHING_FROZEN, *PROBE)),
-        "fine-tuning": (8, (*loaded, "augment=medium", "optimizer.lr=5e-4", "data.batch_size=16")),
+        "fine-tuning": (8, (*loaded, *TUNING)),
         "linear probe of random weights": (20, (*HALF, *EVERYTHING_FROZEN, *PROBE)),
     }
 
