@@ -282,6 +282,10 @@ def test_a_checkpoint_is_summarised_at_its_own_size(
         run(["checkpoint=best.ckpt", "backbone=resnet18"], monkeypatch, tmp_path)
     assert ended.value.code == 2
     assert "leave out backbone=resnet18" in capsys.readouterr().err
+    stride = network.backbone.levels[-1].stride
+    with pytest.raises(SystemExit):
+        run(["checkpoint=best.ckpt", f"size=[64,{stride - 1}]"], monkeypatch, tmp_path)
+    assert f"size=[64, {stride - 1}] does not fit this network; give size={stride} or more" in capsys.readouterr().err
 
 
 def test_a_summary_imports_no_training_library(command: Run) -> None:

@@ -90,8 +90,8 @@ def test_images_of_another_size_are_refused() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"size": 75}, r"data\.size=75 does not fit head=vgg .* multiples of 8, .* in place of 75 give 72 or 80"),
-        ({"size": [16, 20]}, r"data\.size=\[16, 20\] does not fit .* in place of 20 give 16 or 24"),
+        ({"size": 75}, r"head\.input_size=75, .* does not fit .* multiples of 8, .* in place of 75 give 72 or 80"),
+        ({"size": [16, 20]}, r"head\.input_size=\[16, 20\], .* does not fit .* in place of 20 give 16 or 24"),
         ({"size": 5}, "in place of 5 give 8$"),
         ({"size": 0}, r"head\.input_size=0; it is one number of pixels"),
         ({"size": [8, 8, 8]}, r"head\.input_size=\[8, 8, 8\]; it is one number"),

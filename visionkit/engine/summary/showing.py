@@ -9,9 +9,9 @@ from json import dumps
 from pathlib import Path
 from typing import Any
 
-import torch
 from omegaconf import DictConfig
 
+from visionkit.engine import misfit
 from visionkit.engine.summary import tracing
 from visionkit.engine.summary.composing import Composed, of_checkpoint, of_config
 from visionkit.engine.summary.layers import Summary
@@ -74,16 +74,12 @@ def summarise(made: Composed) -> Summary:
 
 def _too_small(network: Network, size: tuple[int, int], reason: str) -> str:
     """Return why images of a size do not pass, and which do."""
-    stride = network.backbone.levels[-1].stride
-    for side in range(stride, 20 * stride, 16):
-        if side > min(size):
-            try:
-                network(torch.empty(1, network.mean.shape[1], side, side, device="meta"))
-            except (RuntimeError, ValueError):
-                continue
-            shown = size[0] if size[0] == size[1] else list(size)
-            return f"size={shown} does not fit this network; give size={side} or more ({reason})"
-    return reason
+    stride, channels = network.backbone.levels[-1].stride, network.mean.shape[1]
+    side = misfit.smallest_side(network, channels, stride, above=min(size))
+    if side is None:
+        return reason
+    shown = size[0] if size[0] == size[1] else list(size)
+    return f"size={shown} does not fit this network; give size={side} or more ({reason})"
 
 
 def _path(out: str | None, form: str) -> Path | None:

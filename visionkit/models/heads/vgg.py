@@ -90,7 +90,7 @@ def _sides(size: int | Sequence[int], stride: int) -> tuple[int, int]:
     if wrong := [side for side in both if side % stride]:
         down, up = wrong[0] // stride * stride, -(-wrong[0] // stride) * stride
         raise ValueError(
-            f"data.size={size} does not fit head=vgg (head.input_size), which needs multiples of {stride}, the "
-            f"backbone's coarsest stride: in place of {wrong[0]} give {f'{down} or ' if down else ''}{up}"
+            f"head.input_size={size}, the size of the images, does not fit head=vgg, which needs multiples of "
+            f"{stride}, the backbone's coarsest stride: in place of {wrong[0]} give {f'{down} or ' if down else ''}{up}"
         )
     return both[0], both[1]
