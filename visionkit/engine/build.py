@@ -6,7 +6,8 @@ a head with `levels`, `num_classes` and the backbone's auxiliary classifiers, an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hydra.errors import HydraException
@@ -28,6 +29,9 @@ _NOUNS = {"labels": "labels", "multilabel": "sets of labels", "mask": "masks", "
 
 Node = dict[str, Any]
 """A plain config node, interpolations resolved."""
+
+Attempt = Callable[[str, Callable[[], Any]], Any]
+"""Builds the part of a key, as it is called in a config."""
 
 
 def build(node: Mapping[str, Any], **run_time: Any) -> Any:
@@ -80,12 +84,23 @@ def build_tasks(nodes: Mapping[str, Node]) -> dict[str, Task]:
 
 def build_network(node: Node, class_names: Mapping[str, tuple[str, ...]]) -> Network:
     """Return the network of a node as `network_node` makes it, its heads as wide as their class names."""
-    backbone = build(node["backbone"])
-    necks = {name: build(neck, levels=backbone.levels) for name, neck in node["necks"].items()}
+    return join(node, {name: len(names) for name, names in class_names.items()}, lambda key, make: make())
+
+
+def join(node: Node, num_classes: Mapping[str, int], attempt: Attempt) -> Network:
+    """Return the network of a node as `network_node` makes it, its heads as wide as `num_classes` says.
+
+    `attempt` gets the key of each part and what builds it, and returns the part or raises.
+    """
+    backbone = attempt("backbone", partial(build, node["backbone"]))
+    necks = {
+        name: attempt("neck", partial(build, neck, levels=backbone.levels)) for name, neck in node["necks"].items()
+    }
     heads = {}
     for name, head in node["heads"].items():
         route = node["routes"][name]
-        heads[name] = build_head(head, backbone, None if route is None else necks[route], len(class_names[name]))
+        neck = None if route is None else necks[route]
+        heads[name] = attempt("head", partial(build_head, head, backbone, neck, num_classes[name]))
     return Network(backbone, necks, heads, node["routes"], node["mean"], node["std"])
 
 

@@ -83,19 +83,12 @@ def of_config(config: DictConfig, choices: Mapping[str, Any], given: Sequence[st
     if "head" in keys:  # else it is the task's own
         build.check_heads(node, {task: cast(Task, get_class(parts["task"]["_target_"]))})
     with torch.device("meta"):
-        backbone = _attempt("backbone", lambda: build.build(node["backbone"]))
-        necks = {
-            name: _attempt("neck", lambda one=one: build.build(one, levels=backbone.levels))  # type: ignore[misc]
-            for name, one in node["necks"].items()
-        }
-        neck = necks.get(node["routes"][task])
-        head = _attempt("head", lambda: build.build_head(parts["head"], backbone, neck, config.num_classes))
-        network = Network(backbone, necks, {task: head}, node["routes"], node["mean"], node["std"])
+        network = build.join(node, {task: config.num_classes}, _attempt)
     if wrong := _attempt("backbone", lambda: misfit.of_backbone(node["backbone"], network.backbone, size, "size")):
         raise ConfigError(wrong)
     option, of_library = str(choices["backbone"]), str(node["backbone"].get("name", ""))
     named = option if of_library in ("", option) else f"{option} {of_library}"  # such as timm inception_v4
-    names = [named, *(type(part).__name__ for part in (neck, head) if part is not None)]
+    names = [named, *(type(part).__name__ for part in (*network.necks.values(), *network.heads.values()))]
     settings = {"task": task, "backbone": names[0], "num_classes": config.num_classes}
     return Composed(network.eval(), ", ".join(names), settings, size)
 
