@@ -17,7 +17,7 @@ from benchmarks.table import markdown, write
 from tests.models.backbone_checks import SMALLEST
 from visionkit.config.folders import conf_dir
 
-EPOCHS = 6
+EPOCHS = 2
 COMMON = (
     "data.size=32",
     "data.batch_size=16",
@@ -31,7 +31,7 @@ TASKS = {
     "segmentation": SCENES,
     "detection": SCENES,
 }
-"""What is trained on: about 300 steps of single digits each."""
+"""What is trained on: about 100 steps of single digits each."""
 
 
 BACKBONES = [*SMALLEST, "vgg_tiny", "inception_tiny", "lenet"]
