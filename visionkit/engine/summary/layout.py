@@ -90,3 +90,8 @@ def viewed(field: Field, shape: Sequence[int]) -> Field | None:
             return None
         layout.append(tuple(taken))
     return None if atoms else Field(tuple(layout), field.windows, field.pixels)
+
+
+def along(dimension: Dimension) -> Dimension:
+    """Return the parts of a dimension that are longer than 1."""
+    return tuple(atom for atom in dimension if atom[1] > 1)

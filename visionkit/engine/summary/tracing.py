@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from visionkit.engine.summary.counting import multiply_adds
-from visionkit.engine.summary.fields import VIEWS, Known, pointwise, result
+from visionkit.engine.summary.fields import VIEWS, pointwise, result
+from visionkit.engine.summary.known import Known, pair
 from visionkit.engine.summary.layers import Layer, Map, view
 from visionkit.engine.summary.layout import Field, of_image
 from visionkit.models.contracts import Backbone, Neck
@@ -135,8 +136,8 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
             elif layer.groups > 1:
                 layer.kind = "depthwise conv" if layer.groups == given["input"].shape[1] else "grouped conv"
         elif "kernel_size" in given:
-            layer.kernel = _pair(given["kernel_size"])
-            layer.stride = _pair(given["stride"] or layer.kernel)
+            layer.kernel = pair(given["kernel_size"])
+            layer.stride = pair(given["stride"] or layer.kernel)
         return layer
 
 
@@ -200,7 +201,3 @@ def _tensors(values: Any) -> Iterator[Tensor]:
             yield value
         elif isinstance(value, list | tuple):
             yield from _tensors(value)
-
-
-def _pair(value: Any) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else (value[0], value[-1])
