@@ -40,7 +40,7 @@ def methods(weights: Path) -> dict[str, tuple[int, tuple[str, ...]]]:
     return {
         "linear probe": (20, (*loaded, *EVERYTHING_FROZEN, *PROBE)),
         "fine-tuning": (8, (*loaded, *TUNING)),
-        "linear probe of random weights": (20, (*HALF, *EVERYTHING_FROZEN, *PROBE)),
+        "linear probe of random weights": (5, (*HALF, *EVERYTHING_FROZEN, *PROBE)),
     }
 
 
