@@ -19,6 +19,7 @@ from visionkit.errors import ConfigError
 SPACE = ("data=sklearn_digits", "data.size=32", "trainer=debug", "optimizer.lr=1e-3,1e-2")
 
 
+@pytest.mark.slow
 def test_a_trial_that_fails_leaves_the_others_alone(command: Run, tmp_path: Path) -> None:
     # scikit-learn's digits have no boxes: that comes out when the data are read.
     done = command("train", "-m", "task=detection,classification", *SPACE[:-1], "run_dir=a sweep, mine")

@@ -16,7 +16,7 @@ OFFICIAL = [name for name in SMALLEST if checks.name_of(name)]
 TORCHVISION = [name for name in BACKBONES if checks.name_of(name)]
 
 # Exporting the others takes 5 to 40 s each.
-EXPORTED = ["vgg11", "resnet_tiny"]
+EXPORTED = ["resnet_tiny"]
 
 
 def _every(quick: list[str], slow: list[str] = (), of: list[str] = BACKBONES) -> list[object]:
