@@ -51,13 +51,12 @@ def _misfits(config: Node) -> Iterator[str]:
             return None
 
     tasks = attempt("task", lambda: build.build_tasks({config["name"]: config["task"]}))
-    if tasks:
-        node = attempt("init", lambda: build.network_node(config))  # reads what the weights want of pixels
-        if node:
-            attempt("head", lambda: build.check_heads(node, tasks))
+    network = tasks and attempt("init", lambda: build.network_node(config))  # reads what the weights want of pixels
+    if network:
+        attempt("head", lambda: build.check_heads(network, tasks))
     if tasks and not problems:
         with torch.device("meta"):
-            backbone = attempt("backbone", lambda: build.build(build.backbone_node(config)))
+            backbone = attempt("backbone", lambda: build.build(network["backbone"]))
             neck = None
             if backbone and config["neck"]:
                 neck = attempt("neck", lambda: build.build(config["neck"], levels=backbone.levels))
@@ -67,16 +66,15 @@ def _misfits(config: Node) -> Iterator[str]:
             parameters = [torch.nn.Parameter(torch.zeros(1))]
         if head:
             size = image_size(config["data"]["size"])
-            node = build.backbone_node(config)
             wrong = _wrong_channels(backbone) or attempt(
-                "backbone", lambda: misfit.of_backbone(node, backbone, size, "data.size")
+                "backbone", lambda: misfit.of_backbone(network["backbone"], backbone, size, "data.size")
             )
             problems += [wrong] if wrong else []
             if not problems:
                 attempt("head", lambda: _forward(backbone, neck, head, size))
             attempt("freeze", lambda: freezing.choose(config["freeze"], backbone))
             if not problems:
-                attempt("init", lambda: weights.check(config, _joined(config, backbone, neck, head)))
+                attempt("init", lambda: weights.check(config, _joined(network, backbone, neck, head)))
             attempt("optimizer", lambda: build.build(config["optimizer"], params=parameters))
     attempt("scheduler", lambda: build.build(config["scheduler"]))
     attempt("data.reader", lambda: build.build(config["data"]["reader"]))
@@ -95,9 +93,9 @@ def _wrong_channels(backbone: Backbone) -> str:
     return f"backbone.in_channels={channels} but the data's images have 3 channels (RGB, grey ones too); give 3"
 
 
-def _joined(config: Node, backbone: Backbone, neck: Neck | None, head: Head) -> Network:
-    node, name = build.network_node(config), config["name"]
+def _joined(node: Node, backbone: Backbone, neck: Neck | None, head: Head) -> Network:
     necks = {"neck": neck} if neck else {}
+    (name,) = node["routes"]
     return Network(backbone, necks, {name: head}, node["routes"], node["mean"], node["std"])
 
 

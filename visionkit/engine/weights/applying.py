@@ -48,8 +48,8 @@ def check(config: Mapping[str, Any], network: nn.Module) -> None:
         return
     _, report = _fit(config, source, network, meta=True)
     if isinstance(source, sources.Published) and source.network is not None:
-        last = tuple(name.replace("<head>", config["name"]) for name in source.network.classes)
-        report = report._replace(different=tuple(d for d in report.different if not d.name.startswith(last)))
+        known = (one for one in report.different if not source.network.of_classes(one.name, config["name"]))
+        report = report._replace(different=tuple(known))
     _judge(config, source, report)
 
 
@@ -201,8 +201,8 @@ def _judge(config: Mapping[str, Any], source: sources.Source, report: Report) ->
     if report.fits or not config["init"]["strict"]:
         return
     loads = f"init.strict=false loads the {len(report.loaded)} tensors that fit and leaves the rest random"
-    last = tuple(name.replace("<head>", config["name"]) for name in whole.classes) if whole else ()
-    if whole and not report.missing and not report.foreign and all(d.name.startswith(last) for d in report.different):
+    only_classes = whole and all(whole.of_classes(one.name, config["name"]) for one in report.different)
+    if only_classes and not report.missing and not report.foreign:
         counts = report.different[0]
         raise UserError(
             f"{report.source}: the file's last layers are for {counts.file[0]} classes, yours for {counts.network[0]}; "

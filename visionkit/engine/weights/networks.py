@@ -25,6 +25,10 @@ class Mapped(NamedTuple):
     left: tuple[str, ...]
     """Beginnings of torchvision's names that no part of ours needs."""
 
+    def of_classes(self, name: str, head: str) -> bool:
+        """Return whether a tensor of ours is as many as the classes, in a network whose head is called `head`."""
+        return name.startswith(tuple(beginning.replace("<head>", head) for beginning in self.classes))
+
 
 MAPPED: Final = {
     "fcos_resnet50_fpn": Mapped(
