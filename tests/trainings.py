@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
@@ -40,3 +43,14 @@ def frozen(run_dir: Path, *overrides: str, small: bool = True) -> Path:
     run_dir.mkdir(parents=True)
     freeze(composed(*overrides, small=small), run_dir)
     return run_dir
+
+
+def train_in_two(run_dir: Path) -> None:
+    """Train a frozen run in two processes, as the train command starts them."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    done = subprocess.run(
+        [*launcher, "-m", "visionkit.engine.worker", str(run_dir)],
+        capture_output=True, text=True, timeout=240, check=False,
+        env={**os.environ, "PYTHONPATH": str(Path.cwd())},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr

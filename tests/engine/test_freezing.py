@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.trainings import composed, frozen
+from tests.trainings import composed, frozen, train_in_two
 from visionkit.config.frozen import plain, thaw
 from visionkit.engine import build, freezing, launch
 from visionkit.engine.checkpoint import network_state, read
@@ -196,13 +193,7 @@ def test_two_processes_hold_and_free_the_same(
     alone = frozen(tmp_path / "alone", *given)
     pair = frozen(tmp_path / "pair", *given, "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2")
     fit(alone)
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    done = subprocess.run(
-        [*launcher, "-m", "visionkit.engine.worker", str(pair)],
-        capture_output=True, text=True, timeout=240, check=False,
-        env={**os.environ, "PYTHONPATH": str(Path.cwd())},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
+    train_in_two(pair)
     one, two = (network_state(read(run / "checkpoints/last.ckpt")) for run in (alone, pair))
     start = set_up(thaw(alone), tmp_path / "fresh", progress_bar=False).module.network.state_dict()
     for name in one:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
-from tests.trainings import OWN_BACKBONE, frozen
+from tests.trainings import OWN_BACKBONE, frozen, train_in_two
 from visionkit.engine.checkpoint import network_state, read
 from visionkit.engine.fit import fit
 
@@ -64,13 +61,7 @@ def test_two_processes_do_what_one_does(tmp_path: Path) -> None:
     alone = frozen(tmp_path / "alone", *settings)
     pair = frozen(tmp_path / "pair", *settings, "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2")
     fit(alone)
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    done = subprocess.run(
-        [*launcher, "-m", "visionkit.engine.worker", str(pair)],
-        capture_output=True, text=True, timeout=240, check=False,
-        env={**os.environ, "PYTHONPATH": str(Path.cwd())},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
+    train_in_two(pair)
     one, two = weights(alone), weights(pair)
     for name in one:
         torch.testing.assert_close(two[name], one[name], rtol=1e-4, atol=1e-5, msg=lambda m, name=name: f"{name}: {m}")
