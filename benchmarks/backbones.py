@@ -1,12 +1,10 @@
-"""Hold the backbones of the controls: plain pixels, and a network that never learns."""
+"""Hold the backbone of the linear controls: plain pixels."""
 
 from __future__ import annotations
 
 import torch.nn.functional as F
 from torch import Tensor
 
-from visionkit.models.backbones.convnet import ConvNet
-from visionkit.models.backbones.description import Description
 from visionkit.models.contracts import Backbone
 from visionkit.types import Level
 
@@ -38,31 +36,3 @@ class Pixels(Backbone):
         padded = F.pad(images, (margin, right, margin, below))
         columns = F.unfold(padded, self.window, stride=self.stride)
         return [columns.view(len(images), -1, height, width) / self.window]
-
-
-class FrozenConvNet(ConvNet):
-    """A ConvNet that keeps its random weights: no parameter learns, and batch normalisation gathers nothing."""
-
-    def __init__(
-        self,
-        stem: Description,
-        stages: Description,
-        in_channels: int = 3,
-        activation: str = "relu",
-        pooling: str = "max",
-        norm: str = "batch",
-        norm_eps: float = 1e-5,
-        dropout: float = 0.0,
-        stochastic_depth: float = 0.0,
-        padding: str | None = None,
-    ) -> None:
-        super().__init__(
-            stem, stages, in_channels, activation, pooling, norm, norm_eps, dropout, stochastic_depth, padding
-        )
-        self.requires_grad_(False)
-        self.eval()
-
-    def train(self, mode: bool = True) -> FrozenConvNet:
-        """Stay in evaluation mode."""
-        super().train(False)
-        return self

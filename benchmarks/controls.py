@@ -23,7 +23,7 @@ SPLIT = "test"
 TRUSTED = ("benchmarks",)
 SIZE = 64  # pixels, `data.size` of the digits
 
-_FROZEN = ("backbone._target_=benchmarks.backbones.FrozenConvNet",)
+_FROZEN = ("freeze.stages=all",)
 
 
 def _pixels(stride: int, window: int) -> tuple[str, ...]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor
 
-from benchmarks.backbones import FrozenConvNet, Pixels
+from benchmarks.backbones import Pixels
 from benchmarks.controls import BASELINES
-from tests.trainings import composed
-from visionkit.config.frozen import plain
+from tests.trainings import composed, frozen
+from visionkit.config.frozen import plain, thaw
 from visionkit.engine.build import build_network, network_node
 from visionkit.engine.preflight import check
+from visionkit.engine.setup import set_up
 from visionkit.models.network import Network
 
 CONTROLS = [(task, name) for task, controls in BASELINES.items() for name in controls]
@@ -73,16 +76,16 @@ def test_a_window_lies_around_its_cell(stride: int, window: int) -> None:
         Pixels(stride, window)
 
 
-def test_a_frozen_backbone_learns_nothing() -> None:
-    backbone = FrozenConvNet([{"channels": 8, "kernel": 3, "stride": 2}], [
-        {"block": "residual", "channels": 8, "depth": 1, "stride": 1},
-        {"block": "residual", "channels": 16, "depth": 1, "stride": 2},
-    ])  # fmt: skip
+def test_a_frozen_backbone_learns_nothing(tmp_path: Path) -> None:
+    run_dir = frozen(tmp_path / "run", *BASELINES["classification"]["frozen random backbone"])
+    setup = set_up(thaw(run_dir), run_dir, progress_bar=False)
+    backbone = setup.module.network.backbone
     before = {name: tensor.clone() for name, tensor in backbone.state_dict().items()}
-    backbone.train()
-    images = torch.randn(4, 3, 16, 16)
-    features = backbone(images)
+    setup.trainer.fit(setup.module, setup.data)
+    features = backbone(torch.randn(4, 3, 32, 32))
     assert not any(feature.requires_grad for feature in features)
-    assert not any(module.training for module in backbone.modules())
+    norms = [module for module in backbone.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    assert norms
+    assert not any(module.training for module in norms)
     assert all(torch.equal(tensor, before[name]) for name, tensor in backbone.state_dict().items())
     assert features[-1].std() > 0.1  # random features, not dead ones
