@@ -1,6 +1,6 @@
 """Build networks from the YAML files of the config, and batches that every head can learn from."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,8 @@ FIXED_SIZE = {"vgg": (64, 96)}
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Compute on one thread: for maps this small more of them cost more than they do."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+def quick_on_small_maps(one_thread: None) -> None:
+    """Compute every test here on one thread."""
 
 
 def _node(group: str, name: str) -> Any:
