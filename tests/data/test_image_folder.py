@@ -7,6 +7,8 @@ import pytest
 
 from visionkit.data.image_folder import ImageFolder
 from visionkit.data.listing import cut
+from visionkit.data.reader import UNSPLIT
+from visionkit.data.selection import Selection
 from visionkit.errors import DataError
 
 Write = Callable[..., Path]
@@ -34,8 +36,10 @@ def test_without_splits_every_class_is_cut(tmp_path: Path, write: Write) -> None
     for index in range(3):
         write(f"bee/{index}.png")
     reader = ImageFolder(str(tmp_path))
-    assert reader.splits() == ("train", "val")
-    train, val = reader.read("train"), reader.read("val")
+    assert reader.splits() == UNSPLIT
+    parts = Selection(reader)
+    assert list(parts) == ["train", "val"]
+    train, val = parts["train"], parts["val"]
     assert train.labels is not None
     assert val.labels is not None
     assert train.labels.tolist() == [0] * 8 + [1] * 2

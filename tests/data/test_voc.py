@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from visionkit.data.reader import UNSPLIT
+from visionkit.data.selection import Selection
 from visionkit.data.voc import VOC
 from visionkit.errors import DataError
 
@@ -88,7 +90,10 @@ def test_without_image_sets_the_images_are_cut(tmp_path: Path, add: Callable[...
     for index in range(10):
         add(str(index), None, thing("dog", 0, 0, 2, 2))
     reader = VOC(str(tmp_path))
-    train, val = reader.read("train"), reader.read("val")
+    assert reader.splits() == UNSPLIT
+    assert len(reader.read("all")) == 10
+    parts = Selection(reader)
+    train, val = parts["train"], parts["val"]
     assert (len(train), len(val)) == (8, 2)
     assert not set(train.names) & set(val.names)
 

@@ -68,7 +68,11 @@ class ImageFiles:
         return len(self.paths)
 
     def __getitem__(self, index: int, /) -> Image:
-        return decode_image(self.root / self.paths[index])
+        return decode_image(self.path(index))
+
+    def path(self, index: int) -> Path:
+        """Return the file of an image."""
+        return self.root / self.paths[index]
 
 
 class MaskFiles:
@@ -91,7 +95,7 @@ class MaskFiles:
         return len(self.paths)
 
     def __getitem__(self, index: int, /) -> Image:
-        path = self.root / self.paths[index]
+        path = self.path(index)
         values = decode_index(path)
         if values.min(initial=0) < 0 or values.max(initial=0) > 255 or not self._known[values].all():
             wrong = [int(v) for v in np.unique(values) if not 0 <= v <= 255 or not self._known[v]]
@@ -101,3 +105,7 @@ class MaskFiles:
                 f"0 to {self.num_classes - 1} (the classes) and {void} (void); name more classes or another data.ignore"
             )
         return np.asarray(self._new_value[values], dtype=np.uint8)
+
+    def path(self, index: int) -> Path:
+        """Return the file of a mask."""
+        return self.root / self.paths[index]

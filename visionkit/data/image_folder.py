@@ -9,7 +9,7 @@ import numpy as np
 from visionkit.config.values import SPLITS
 from visionkit.data import listing
 from visionkit.data.files import ImageFiles
-from visionkit.data.reader import Reader
+from visionkit.data.reader import UNSPLIT, Reader
 from visionkit.data.records import Records
 from visionkit.data.strings import Strings
 from visionkit.errors import DataError
@@ -23,21 +23,20 @@ LAYOUTS = (
 class ImageFolder(Reader):
     """Reads `root/train|val|test/<class>/*`, or `root/<class>/*`.
 
-    Class names are the folders of `train`, by code point. Without split folders every class is cut into a fixed 80 %
-    for training and 20 % for validation (`listing.cut`): stratified, and the same on every machine.
+    Class names are the folders of `train`, by code point; without split folders those of the root.
     """
 
     def __init__(self, root: str) -> None:
         self.root = Path(root)
 
     def splits(self) -> tuple[str, ...]:
-        """Return the split folders, or `train` and `val` where there are none."""
+        """Return the split folders, or `UNSPLIT` where there are none."""
         listing.require_root(self.root, LAYOUTS)
         found = listing.folders(self.root)
         if not found:
             raise DataError(f"{self.root}: holds no folders; lay it out as {LAYOUTS}")
         if not set(found) & set(SPLITS):
-            return ("train", "val")
+            return UNSPLIT
         if "train" not in found:
             raise DataError(f"{self.root}: has {', '.join(found)} but no train; lay it out as {LAYOUTS}")
         return tuple(split for split in SPLITS if split in found)
@@ -61,10 +60,8 @@ class ImageFolder(Reader):
                 raise DataError(
                     f"{folder}: holds no images; add some ({', '.join(sorted(listing.IMAGE_SUFFIXES))}) or remove it"
                 )
-            inside = [f"{parent}{name}/{file}" for file in files]
-            chosen = inside if has_splits else listing.cut(inside, split)
-            paths += chosen
-            labels += [label] * len(chosen)
+            paths += [f"{parent}{name}/{file}" for file in files]
+            labels += [label] * len(files)
         if not paths:
             raise DataError(f"{self.root / parent}: holds no images; lay it out as {LAYOUTS}")
         names = Strings(paths)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 
-import numpy as np
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
@@ -14,40 +13,16 @@ from visionkit.data.augment import Augment
 from visionkit.data.dataset import Samples
 from visionkit.data.geometry import Fit
 from visionkit.data.loader import ResumableLoader, plain_loader
-from visionkit.data.paintings import Paintings
+from visionkit.data.pixels import in_memory
 from visionkit.data.reader import Reader
 from visionkit.data.records import Records
 from visionkit.data.sample import Sample
 from visionkit.data.sampler import TrainBatches
-from visionkit.errors import DataError
+from visionkit.data.selection import Selection
 from visionkit.types import Classes
 
 MOST_WORKERS = 8
 """More loader processes than this seldom help and cost memory."""
-
-
-class LazyRecords(Mapping[str, Records]):
-    """The records by split; a split is read when first asked for, and once."""
-
-    def __init__(self, reader: Reader) -> None:
-        self._reader = reader
-        self._read: dict[str, Records] = {}
-
-    def __getitem__(self, split: str) -> Records:
-        if split not in self:
-            raise DataError(f"the data has no split {split!r}; it has {', '.join(self._reader.splits())}")
-        if split not in self._read:
-            self._read[split] = self._reader.read(split)
-        return self._read[split]
-
-    def __contains__(self, split: object) -> bool:
-        return split in self._read or split in self._reader.splits()
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._reader.splits())
-
-    def __len__(self) -> int:
-        return len(self._reader.splits())
 
 
 class DataModule(LightningDataModule):
@@ -74,7 +49,7 @@ class DataModule(LightningDataModule):
         kinds: Sequence[str],
     ) -> None:
         super().__init__()
-        self.records = LazyRecords(reader)
+        self.records = Selection(reader)
         self.augment = augment
         self.size = image_size(size)
         self.batch_size = batch_size
@@ -123,7 +98,7 @@ class DataModule(LightningDataModule):
         """Return the number of loader processes for records."""
         if self.workers is not None:
             return self.workers
-        if isinstance(records.images, np.ndarray | Paintings):
+        if in_memory(records.images):
             return 0
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         return min(max(1, cores // self.world_size), MOST_WORKERS)

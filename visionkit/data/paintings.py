@@ -17,6 +17,8 @@ class Paintings:
     A loader's worker paints what it is asked for by itself.
     """
 
+    in_memory = True
+
     def __init__(self, scenes: Sequence[Scene]) -> None:
         self._scenes: list[Scene | None] = list(scenes)
         self._pictures = np.zeros((len(scenes), *scenes[0].size, 3), dtype=np.uint8)  # no memory before it is written

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Final
 
 from visionkit.data.records import Records
+
+UNSPLIT: Final = ("all",)
+"""What `splits` returns where the data set names none: `read("all")` then gives every sample, to be cut afterwards."""
 
 
 class Reader(ABC):
@@ -12,7 +16,10 @@ class Reader(ABC):
 
     @abstractmethod
     def splits(self) -> tuple[str, ...]:
-        """Return those of train, val and test that the data set has, in that order. Raises DataError without any."""
+        """Return those of train, val and test that the data set has, in that order, or `UNSPLIT`.
+
+        Raises DataError when it is not there at all.
+        """
 
     @abstractmethod
     def read(self, split: str) -> Records:

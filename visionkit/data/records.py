@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from visionkit.data.pixels import Pixels, join, take
 from visionkit.data.strings import Strings
 from visionkit.types import LABEL_KINDS, Classes
-
-
-class Pixels(Protocol):
-    """Pictures by index, in memory or on disk; a numpy array satisfies it.
-
-    Images are (H, W, 3) RGB uint8, masks (H, W) uint8 with 255 = ignore, instance maps (H, W) uint8 or uint16.
-    """
-
-    def __len__(self) -> int:
-        """Return how many there are."""
-
-    def __getitem__(self, index: int, /) -> NDArray[Any]:
-        """Return one picture. Raises DataError when its file cannot be used."""
 
 
 def _unset() -> NDArray[np.bool_]:
@@ -35,7 +24,8 @@ class Records:
 
     The boxes of image i are the rows `box_start[i]` to `box_start[i + 1]`, in absolute pixels x1 y1 x2 y2 (edges, so
     that x2 - x1 is the width). In an instance map the value k + 1 marks the pixels of the image's k-th box.
-    `present[i]` says which of `LABEL_KINDS` sample i carries; left out, it is all that there are.
+    `present[i]` says which of `LABEL_KINDS` sample i carries; left out, it is all that there are. `groups` names what
+    samples belong to, such as a patient: those of one group are never cut apart.
 
     Raises ValueError when arrays disagree in length.
     """
@@ -51,6 +41,7 @@ class Records:
     box_ignore: NDArray[np.bool_] | None = None  # (M,) crowd or difficult
     box_start: NDArray[np.int64] | None = None  # (N + 1,)
     instances: Pixels | None = None
+    groups: Strings | None = None
     present: NDArray[np.bool_] = field(default_factory=_unset)  # (N, len(LABEL_KINDS))
 
     def __post_init__(self) -> None:
@@ -66,6 +57,7 @@ class Records:
             "masks": num,
             "instances": num,
             "present": num,
+            "groups": num,
             "box_label": boxes,
             "box_ignore": boxes,
             "box_start": num + 1,
@@ -93,3 +85,79 @@ class Records:
         return tuple(
             kind for kind, some in zip(LABEL_KINDS, np.atleast_1d(self.present.any(axis=0)), strict=True) if some
         )
+
+    def take(self, indices: NDArray[np.int64]) -> Records:
+        """Return the samples at `indices`, in that order."""
+        boxes: dict[str, Any] = {}
+        if self.boxes is not None and self.box_label is not None and self.box_ignore is not None:
+            rows, start = self.rows(indices)
+            boxes = {
+                "boxes": self.boxes[rows],
+                "box_label": self.box_label[rows],
+                "box_ignore": self.box_ignore[rows],
+                "box_start": start,
+            }
+        return Records(
+            images=take(self.images, indices),
+            names=Strings(self.names[int(index)] for index in indices),
+            classes=self.classes,
+            labels=None if self.labels is None else self.labels[indices],
+            multilabel=None if self.multilabel is None else self.multilabel[indices],
+            masks=None if self.masks is None else take(self.masks, indices),
+            instances=None if self.instances is None else take(self.instances, indices),
+            groups=None if self.groups is None else Strings(self.groups[int(index)] for index in indices),
+            present=self.present[indices],
+            **boxes,
+        )
+
+    def rows(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the rows of the boxes of the samples at `indices`, and where each sample's begin among them.
+
+        Raises ValueError without boxes.
+        """
+        if self.box_start is None:
+            raise ValueError("these records have no boxes")
+        counts = np.diff(self.box_start)[indices]
+        start = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        return np.repeat(self.box_start[indices] - start[:-1], counts) + np.arange(start[-1]), start
+
+
+def joined(parts: Sequence[Records]) -> Records:
+    """Return the samples of all parts, one part after the other. Raises ValueError when parts differ in kind or class.
+
+    The parts are splits of one data set: they have the same classes and the same kinds of labels.
+    """
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    if any(part.classes != first.classes for part in parts):
+        raise ValueError("the parts of a data set have different classes")
+    fields: dict[str, Any] = {}
+    for name in ("labels", "multilabel", "boxes", "box_label", "box_ignore"):
+        fields[name] = _all([getattr(part, name) for part in parts], np.concatenate, name)
+    for name in ("masks", "instances"):
+        fields[name] = _all([getattr(part, name) for part in parts], join, name)
+    for name in ("names", "groups"):
+        fields[name] = _all([getattr(part, name) for part in parts], _strings, name)
+    if first.box_start is not None:
+        counts = np.concatenate([np.diff(part.box_start) for part in parts if part.box_start is not None])
+        fields["box_start"] = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    return Records(
+        images=join([part.images for part in parts]),
+        classes=first.classes,
+        present=np.concatenate([part.present for part in parts]),
+        **fields,
+    )
+
+
+def _all(values: Sequence[Any], put: Callable[[Sequence[Any]], Any], name: str) -> Any:
+    """Return what `put` makes of the values of all parts, or None where no part has one."""
+    if all(value is None for value in values):
+        return None
+    if any(value is None for value in values):
+        raise ValueError(f"some parts of a data set have {name} and others have not")
+    return put(values)
+
+
+def _strings(parts: Sequence[Strings]) -> Strings:
+    return Strings(text for part in parts for text in part)

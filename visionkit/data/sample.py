@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from visionkit.data.files import MaskFiles
 from visionkit.data.geometry import Fit
+from visionkit.data.pixels import Pixels, path_of
 from visionkit.data.records import Records
 from visionkit.errors import DataError
 from visionkit.types import IGNORE_INDEX, LABEL_KINDS, Batch, Image, Targets
@@ -84,9 +84,9 @@ def read_sample(records: Records, index: int, kinds: Collection[str]) -> Sample:
     return sample
 
 
-def _same_size(records: Records, source: object, index: int, mask: NDArray[Any], image: Image) -> None:
+def _same_size(records: Records, source: Pixels, index: int, mask: NDArray[Any], image: Image) -> None:
     if mask.shape != image.shape[:2]:
-        name = source.root / source.paths[index] if isinstance(source, MaskFiles) else f"the mask of sample {index}"
+        name = path_of(source, index) or f"the mask of sample {index}"
         raise DataError(
             f"{name}: is {mask.shape[0]} x {mask.shape[1]} pixels (height x width), but its image "
             f"{records.names[index]} is {image.shape[0]} x {image.shape[1]}; they must be equal"

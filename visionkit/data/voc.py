@@ -15,7 +15,7 @@ from defusedxml.common import DefusedXmlException
 from visionkit.config.values import SPLITS
 from visionkit.data import listing
 from visionkit.data.files import ImageFiles
-from visionkit.data.reader import Reader
+from visionkit.data.reader import UNSPLIT, Reader
 from visionkit.data.records import Records
 from visionkit.data.strings import Strings
 from visionkit.errors import DataError
@@ -42,7 +42,7 @@ class VOC(Reader):
     `box_ignore`. An image without objects is kept. Coordinates are taken as edges as they stand, which is what the
     annotation tools of today write: xmax - xmin is the width. (The original counts pixels from 1 and includes the last:
     its boxes come out half a pixel to the right and one pixel too small.) Boxes of no area, also inverted ones, are
-    dropped with one warning. Without ImageSets a fixed 80 % is `train` and 20 % `val` (`listing.cut`).
+    dropped with one warning.
     """
 
     def __init__(self, root: str) -> None:
@@ -50,13 +50,13 @@ class VOC(Reader):
         self._objects: dict[str, list[_Object]] | None = None
 
     def splits(self) -> tuple[str, ...]:
-        """Return the splits that ImageSets/Main lists, or `train` and `val` without it."""
+        """Return the splits that ImageSets/Main lists, or `UNSPLIT` without it."""
         listing.require_root(self.root, LAYOUTS)
         for name in ("JPEGImages", "Annotations"):
             if not (self.root / name).is_dir():
                 raise DataError(f"{self.root}: has no folder {name}; lay it out as {LAYOUTS}")
         if not self._lists.is_dir():
-            return ("train", "val")
+            return UNSPLIT
         found = tuple(split for split in SPLITS if (self._lists / f"{split}.txt").is_file())
         if not found:
             raise DataError(f"{self._lists}: holds none of train.txt, val.txt, test.txt; lay the data out as {LAYOUTS}")
@@ -94,7 +94,7 @@ class VOC(Reader):
 
     def _stems(self, split: str) -> list[str]:
         if not self._lists.is_dir():
-            stems = listing.cut((path.stem for path in (self.root / "Annotations").glob("*.xml")), split)
+            stems = sorted(path.stem for path in (self.root / "Annotations").glob("*.xml"))
         else:
             lines = (self._lists / f"{split}.txt").read_text(encoding="utf-8").splitlines()
             stems = [line.strip() for line in lines if line.strip()]

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from visionkit.data.files import ImageFiles
+from visionkit.data.pixels import path_of
 from visionkit.engine.checkpoint import foreign_packages, versions
 from visionkit.engine.setup import Setup
 
@@ -108,8 +108,8 @@ def show(result: dict[str, Any], setup: Setup, run_dir: Path) -> None:
 
 def _an_image(setup: Setup) -> str:
     """Return a validation image's path; a made-up one where the images are in no files."""
-    images = setup.data.records["val"].images
-    return _short(images.root / images.paths[0]) if isinstance(images, ImageFiles) else "your_image.jpg"
+    path = path_of(setup.data.records["val"].images, 0)
+    return "your_image.jpg" if path is None else _short(path)
 
 
 def _short(path: Path) -> str:
