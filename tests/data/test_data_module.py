@@ -20,6 +20,7 @@ class Fixed(Reader):
     """Hands out given records and counts how often."""
 
     def __init__(self, **records: Records) -> None:
+        super().__init__()
         self.records = records
         self.reads: list[str] = []
 

@@ -75,15 +75,18 @@ def test_boxes_of_no_area_go_with_one_warning(
     add("b", "val", thing("dog", 1, 4, 3, 2))
     reader = VOC(str(tmp_path))
     with caplog.at_level(logging.WARNING, logger="visionkit"):
-        train, val = reader.read("train"), reader.read("val")
+        parts = Selection(reader)
+        train, val = parts["train"], parts["val"]
     assert train.boxes is not None
     assert train.boxes.tolist() == [[1, 1, 4, 4]]
     assert len(val) == 1
     assert val.boxes is not None
     assert val.boxes.shape == (0, 4)
     assert len(caplog.records) == 1
-    assert "4 boxes of no area" in caplog.text
-    assert "a.xml, b.xml" in caplog.text
+    assert "4 x a box of no area" in caplog.text
+    found = [finding.path.rpartition("/")[2] for finding in reader.report.findings]
+    assert found == ["a.xml, object 1", "a.xml, object 3", "a.xml, object 4", "b.xml, object 1"]
+    assert {finding.code for finding in reader.report.findings} == {"box_empty"}
 
 
 def test_without_image_sets_the_images_are_cut(tmp_path: Path, add: Callable[..., None]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import Iterator, Sequence
 from itertools import count
@@ -25,6 +26,13 @@ def options(folders: Sequence[Path], group: str) -> dict[str, Path]:
     """Return the files of a group's options by name; names with an underscore in front are not for choosing."""
     found = {path.stem: path for folder in folders for path in sorted((folder / group).glob("*.yaml"))}
     return {option: path for option, path in sorted(found.items()) if not option.startswith("_")}
+
+
+def cache_dir() -> Path:
+    """Return the folder for what can be made again: VISIONKIT_CACHE, else visionkit in the user's cache folder."""
+    own = os.environ.get("VISIONKIT_CACHE")
+    parent = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(own).expanduser() if own else Path(parent) / "visionkit"
 
 
 def make_run_dir(run_dir: str | None, name: str) -> Path:

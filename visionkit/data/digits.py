@@ -40,6 +40,7 @@ class Digits(Reader):
         digits_per_scene: Sequence[int] = (1, 3),
         seed: int = 0,
     ) -> None:
+        super().__init__()
         if num_scenes < EVAL_SHARE:
             raise ConfigError(f"data.num_scenes={num_scenes} is too few; give at least {EVAL_SHARE}")
         if len(digits_per_scene) != 2 or not 1 <= digits_per_scene[0] <= digits_per_scene[1]:

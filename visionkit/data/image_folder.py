@@ -27,6 +27,7 @@ class ImageFolder(Reader):
     """
 
     def __init__(self, root: str) -> None:
+        super().__init__()
         self.root = Path(root)
 
     def splits(self) -> tuple[str, ...]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import posixpath
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Final
 
+from visionkit.data.report import Report
 from visionkit.errors import DataError
 
 IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"})
@@ -26,6 +28,18 @@ def require_split(split: str, known: tuple[str, ...], root: Path) -> None:
     """Raise DataError unless the data set has the split."""
     if split not in known:
         raise DataError(f"{root}: has no split {split!r}; it has {', '.join(known)}")
+
+
+def inside(root: Path, name: str, where: str | Path, report: Report) -> str | None:
+    """Return a file's path relative to the root, or None when it leaves the root, which is an error of `where`.
+
+    `name` is what an annotation calls the file; what lies behind a link of the user's own is not looked at.
+    """
+    path = PurePosixPath(posixpath.normpath(name.replace("\\", "/")))
+    if path.is_absolute() or path.parts[:1] == ("..",) or PureWindowsPath(name).drive:
+        report.error("outside_root", where, f"names the file {name!r}, which is not below {root}; correct the path")
+        return None
+    return path.as_posix()
 
 
 def folders(root: Path) -> list[str]:

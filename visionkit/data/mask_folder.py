@@ -30,6 +30,7 @@ class MaskFolder(Reader):
     def __init__(
         self, root: str, classes: Sequence[str] | None = None, ignore: int | Sequence[int] | None = None
     ) -> None:
+        super().__init__()
         self.root = Path(root)
         self.ignore = (ignore,) if isinstance(ignore, int) else tuple(ignore or ())
         if wrong := [value for value in self.ignore if not 0 <= value <= 255]:

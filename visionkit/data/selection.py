@@ -32,6 +32,7 @@ class Selection(Mapping[str, Records]):
                 self._read |= _cut(self.reader.read(UNSPLIT[0]))
             else:
                 self._read[split] = self.reader.read(split)
+            self.reader.report.tell()
         return self._read[split]
 
     def __contains__(self, split: object) -> bool:

@@ -30,6 +30,7 @@ class SklearnDigits(Reader):
     """
 
     def __init__(self, scale: int = 4) -> None:
+        super().__init__()
         if scale < 1:
             raise ConfigError(f"data.scale={scale} makes no image; give a whole number from 1 on")
         self.scale = scale

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from pathlib import Path
 from typing import NamedTuple
@@ -25,8 +24,6 @@ LAYOUTS = (
     "JPEGImages/*.jpg, Annotations/*.xml and ImageSets/Main/{train,val,test}.txt (without the last: a fixed 80/20 cut)"
 )
 
-log = logging.getLogger(__name__)
-
 
 class _Object(NamedTuple):
     name: str
@@ -42,10 +39,11 @@ class VOC(Reader):
     `box_ignore`. An image without objects is kept. Coordinates are taken as edges as they stand, which is what the
     annotation tools of today write: xmax - xmin is the width. (The original counts pixels from 1 and includes the last:
     its boxes come out half a pixel to the right and one pixel too small.) Boxes of no area, also inverted ones, are
-    dropped with one warning.
+    dropped with a warning.
     """
 
     def __init__(self, root: str) -> None:
+        super().__init__()
         self.root = Path(root)
         self._objects: dict[str, list[_Object]] | None = None
 
@@ -106,19 +104,19 @@ class VOC(Reader):
         """Return the objects of every listed image, read once, without boxes of no area."""
         if self._objects is None:
             everything: dict[str, list[_Object]] = {}
-            dropped: list[str] = []
             for split in self.splits():
                 for stem in self._stems(split):
                     path = self.root / "Annotations" / f"{stem}.xml"
                     found = _parse(path)
                     kept = [item for item in found if item.box[2] > item.box[0] and item.box[3] > item.box[1]]
                     everything[stem] = kept
-                    dropped += [path.name] * (len(found) - len(kept))
-            if dropped:
-                log.warning(
-                    "%s: %d boxes of no area (xmax <= xmin or ymax <= ymin) are left out: %s",
-                    self.root, len(dropped), ", ".join(sorted(set(dropped))),
-                )  # fmt: skip
+                    for number, item in enumerate(found, start=1):
+                        if item not in kept:
+                            self.report.warning(
+                                "box_empty",
+                                f"{path}, object {number}",
+                                "a box of no area (xmax <= xmin or ymax <= ymin) is left out",
+                            )
             self._objects = everything
         return self._objects
 
