@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 from visionkit.data.augment import Augment
 from visionkit.data.module import DataModule
 from visionkit.data.reader import Reader
+from visionkit.data.selection import Selection
 
 CONF = Path(__file__).parents[2] / "conf"
 DATA = sorted(path.stem for path in (CONF / "data").glob("[!_]*.yaml"))
@@ -43,7 +44,7 @@ def test_every_augmentation_builds(augment: str) -> None:
     assert isinstance(built, Augment)
     reader = instantiate(config.data.reader, _convert_="all")
     kinds = ("labels", "multilabel", "mask", "boxes", "instances")
-    data = DataModule(reader, built, list(config.data.size), 4, config.data.workers, 0, kinds)
+    data = DataModule(Selection(reader), built, list(config.data.size), 4, config.data.workers, 0, kinds)
     batches = list(data.train_dataloader())
     assert all(batch.images.shape == (4, 3, 40, 56) for batch in batches)
 

@@ -11,6 +11,7 @@ from visionkit.data.files import ImageFiles
 from visionkit.data.module import DataModule
 from visionkit.data.reader import Reader
 from visionkit.data.records import Records
+from visionkit.data.selection import Selection
 from visionkit.data.strings import Strings
 from visionkit.errors import ConfigError, DataError
 from visionkit.types import Classes
@@ -34,7 +35,7 @@ class Fixed(Reader):
 
 def module(reader: Reader, workers: int | None = None, kinds: tuple[str, ...] = ("labels",)) -> DataModule:
     augment = Augment([{"VerticalFlip": {"p": 1.0}}])
-    return DataModule(reader, augment, size=[12, 16], batch_size=4, workers=workers, seed=1, kinds=kinds)
+    return DataModule(Selection(reader), augment, size=[12, 16], batch_size=4, workers=workers, seed=1, kinds=kinds)
 
 
 def test_splits_are_read_once_and_when_needed(records: Records) -> None:
@@ -86,4 +87,4 @@ def test_what_is_missing_is_named(records: Records) -> None:
     with pytest.raises(ConfigError, match="needs 'boxes' labels"):
         module(Fixed(train=labels), kinds=("boxes",)).train_dataloader()
     with pytest.raises(ConfigError, match="size=0"):
-        DataModule(Fixed(), None, 0, 4, 0, 0, ("labels",))
+        DataModule(Selection(Fixed()), None, 0, 4, 0, 0, ("labels",))

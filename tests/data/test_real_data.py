@@ -38,7 +38,7 @@ def test_bccd(real_data: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert all(f"BloodImage_{number}.xml, object" in caplog.text for number in ("00338", "00343"))
     assert all(np.asarray(part.images[0]).shape == (480, 640, 3) for part in parts.values())
 
-    data = DataModule(reader, None, 160, 32, 0, 0, ("boxes",))
+    data = DataModule(Selection(reader), None, 160, 32, 0, 0, ("boxes",))
     seen = sum(len(batch.ids) for batch in data.test_dataloader())
     assert seen == 72
 
@@ -53,7 +53,7 @@ def test_clothing10(real_data: Path) -> None:
         assert len(part.classes.labels) == 10
         assert set(np.bincount(part.labels).tolist()) == {len(part) // 10}
     flip = Augment([{"HorizontalFlip": {"p": 0.5}}, {"CropAndPad": {"percent": [-0.2, 0.0], "keep_size": False}}])
-    data = DataModule(reader, flip, [96, 64], 40, 2, 0, ("labels",))
+    data = DataModule(Selection(reader), flip, [96, 64], 40, 2, 0, ("labels",))
     batches = list(data.train_dataloader())
     assert sum(len(batch.ids) for batch in batches) == 240
     assert batches[0].images.shape == (40, 3, 96, 64)
@@ -72,7 +72,7 @@ def test_camvid(real_data: Path) -> None:
         assert part.classes.mask == tuple(str(value) for value in range(11))
         assert whole(part) <= {*range(11), 255}
     assert 255 in whole(parts["train"])
-    data = DataModule(reader, None, [90, 120], 8, 0, 0, ("mask",))
+    data = DataModule(Selection(reader), None, [90, 120], 8, 0, 0, ("mask",))
     batch = next(iter(data.val_dataloader()))
     assert batch.targets.mask is not None
     assert batch.targets.mask.shape == (8, 90, 120)

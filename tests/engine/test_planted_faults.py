@@ -18,6 +18,7 @@ from visionkit.data.digits import Digits
 from visionkit.data.module import DataModule
 from visionkit.data.reader import Reader
 from visionkit.data.records import Records
+from visionkit.data.selection import Selection
 from visionkit.engine.checkpoint import Model
 from visionkit.engine.evaluation import measure
 from visionkit.models.network import Network
@@ -69,7 +70,7 @@ class Oracle(nn.Module):
         self.classes = classes
         self.backbone = nn.Module()
         self.backbone.levels = (Level(16, CELL), Level(32, 4))
-        data = DataModule(FewDigits(), None, SIZE, DATA["batch_size"], 0, 0, (TASKS[name].kind,))
+        data = DataModule(Selection(FewDigits()), None, SIZE, DATA["batch_size"], 0, 0, (TASKS[name].kind,))
         self.batches = iter(data.plain_dataloader("test"))
 
     def forward(self, images: Tensor) -> Batch:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader
@@ -14,11 +14,9 @@ from visionkit.data.dataset import Samples
 from visionkit.data.geometry import Fit
 from visionkit.data.loader import ResumableLoader, plain_loader
 from visionkit.data.pixels import in_memory
-from visionkit.data.reader import Reader
 from visionkit.data.records import Records
 from visionkit.data.sample import Sample
 from visionkit.data.sampler import TrainBatches
-from visionkit.data.selection import Selection
 from visionkit.types import Classes
 
 MOST_WORKERS = 8
@@ -26,10 +24,10 @@ MOST_WORKERS = 8
 
 
 class DataModule(LightningDataModule):
-    """Loads the splits of one reader.
+    """Loads the splits of one data set.
 
     Args:
-        reader: What reads the data set.
+        records: The data set by split; a `visionkit.data.selection.Selection` reads a split when it is first needed.
         augment: Random changes to training samples; None for none.
         size: The network's input, one number or [height, width] in pixels.
         batch_size: Images a step, over all processes together.
@@ -40,7 +38,7 @@ class DataModule(LightningDataModule):
 
     def __init__(
         self,
-        reader: Reader,
+        records: Mapping[str, Records],
         augment: Augment | None,
         size: int | Sequence[int],
         batch_size: int,
@@ -49,7 +47,7 @@ class DataModule(LightningDataModule):
         kinds: Sequence[str],
     ) -> None:
         super().__init__()
-        self.records = Selection(reader)
+        self.records = records
         self.augment = augment
         self.size = image_size(size)
         self.batch_size = batch_size

@@ -15,6 +15,7 @@ from hydra.utils import get_class, instantiate
 from omegaconf import OmegaConf
 
 from visionkit.config.folders import conf_dir, options
+from visionkit.data.selection import Selection
 from visionkit.engine import weights
 from visionkit.errors import ConfigError
 from visionkit.models.contracts import Backbone, Head, Neck
@@ -119,7 +120,7 @@ def build_data(data: Node, augment: Node | None, seed: int, kinds: tuple[str, ..
     from visionkit.data.module import DataModule  # Lightning and albumentations, which prediction does without
 
     return DataModule(
-        reader=build(data["reader"]),
+        records=Selection(build(data["reader"])),
         augment=build(augment) if augment else None,
         size=data["size"],
         batch_size=data["batch_size"],
