@@ -20,7 +20,10 @@ MONITORS = {
     "classification": "accuracy",
     "segmentation": "mIoU_foreground",
     "detection": "mAP_50",
+    "multilabel": "mAP",
 }
+TASKS = [pytest.param(task, marks=pytest.mark.slow if task == "multilabel" else ()) for task in MONITORS]
+"""What tests/engine/test_multilabel_run.py takes through its parts in this process is slow here."""
 NO_NETWORK = """
 import socket, sys
 def refuse(*args, **kwargs):
@@ -40,7 +43,7 @@ def digits_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize("task", list(MONITORS))
+@pytest.mark.parametrize("task", TASKS)
 def test_train_evaluate_predict_load(command: Run, tmp_path: Path, digits_image: Path, task: str) -> None:
     done = command("train", f"task={task}", *SMALL, "run_dir=my run")
     assert done.returncode == 0, done.stderr

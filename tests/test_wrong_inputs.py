@@ -17,7 +17,7 @@ SIZE = ["data.num_scenes=40", "data.size=32"]
 WRONG: dict[str, tuple[str, list[str], list[str]]] = {
     # Arguments: the first layer.
     "option of a group": ("train", ["backbone=resnet19"], ["backbone=resnet19", "did you mean 'resnet18'?"]),
-    "option unlike any": ("train", ["task=tracking"], ["choose one of classification, detection, segmentation"]),
+    "option unlike any": ("train", ["task=tracking"], ["choose one of classification, detection, multilabel"]),
     "no option": ("train", ["optimizer="], ["choose one of adamw, sgd"]),
     "list of options": ("train", ["backbone=[vgg16]"], ["takes one option", "vgg16"]),
     "group": ("train", ["taks=segmentation"], ["did you mean task?"]),
@@ -79,6 +79,8 @@ WRONG: dict[str, tuple[str, list[str], list[str]]] = {
     "nothing for a number": ("train", ["scheduler.final=null"], ["scheduler.final", "takes float"]),
     "head of another task": ("train", ["head=fcos"], ["head=fcos makes boxes", "choose head=linear"]),
     "head of another task by name": ("train", ["head=fcos", "task=segmentation"], ["head=unet"]),
+    "head of one label": ("train", ["task=multilabel", "head=linear"], ["makes labels", "choose head=multilabel"]),
+    "threshold": ("train", ["task=multilabel", "task.threshold=50"], ["task.threshold=50", "0 to 1"]),
     "neck that is needed": ("train", ["task=detection", "neck=none"], ["choose neck=fpn"]),
     "dropout": ("train", ["head.dropout=2"], ["head: ", "between 0 and 1"]),
     "stages": ("train", ["backbone.stages=5"], ["backbone: ", "stages=5 is no list"]),
@@ -114,6 +116,7 @@ WRONG: dict[str, tuple[str, list[str], list[str]]] = {
     "channels that the data have not": ("train", ["backbone.in_channels=1"], ["backbone.in_channels=1", "3 channels"]),
     # Files.
     "task of other data": ("train", ["task=detection", "data=sklearn_digits"], ["boxes"]),
+    "one label for several": ("train", ["task=multilabel", "data=sklearn_digits"], ["'multilabel'", "has labels"]),
     "no images": ("train", ["data=image_folder", "data.root=<folder>/empty"], ["empty"]),
     "not a checkpoint": ("evaluate", ["checkpoint=<folder>/notes.txt"], ["notes.txt cannot be read as a checkpoint"]),
     "another's checkpoint": ("evaluate", ["checkpoint=<folder>/model.ckpt"], ["was not written by visionkit"]),

@@ -53,7 +53,7 @@ class Batch(NamedTuple):
 
 
 class ClassScores(NamedTuple):
-    """Decoded classification: softmax probabilities."""
+    """Decoded classification: each class's probability; whether they sum to 1 is the head's to say."""
 
     probabilities: Tensor  # (B, K) float32
 

@@ -23,6 +23,7 @@ from visionkit.engine.fit import fit
 from visionkit.types import Classes
 
 FINE = Facts(
+    kind="labels",
     monitor="val/accuracy",
     value=0.95,
     trivial=0.1,
@@ -69,7 +70,14 @@ def test_a_good_run_gets_no_hint() -> None:
     ],
 )
 def test_poor_is_counted_from_the_constant_guess(monitor: str, value: float, trivial: float, is_poor: bool) -> None:
-    assert hints.poor(FINE._replace(monitor=monitor, value=value, trivial=trivial)) is is_poor
+    kind = "boxes" if "mAP" in monitor else "labels"
+    assert hints.poor(FINE._replace(kind=kind, monitor=monitor, value=value, trivial=trivial)) is is_poor
+
+
+def test_only_detectors_are_judged_by_half_of_their_map() -> None:
+    found = FINE._replace(monitor="val/mAP", value=0.5, trivial=0.1)
+    assert not hints.poor(found._replace(kind="boxes"))
+    assert hints.poor(found._replace(kind="multilabel"))
 
 
 def test_weights_are_proposed_with_their_size_and_the_users_own_command() -> None:
@@ -261,6 +269,8 @@ def test_missing_classes_are_found_in_every_kind_of_label() -> None:
     names = ("a", "b", "c")
     labels = _records(labels=np.asarray([2, 0]))
     assert facts.missing_classes(labels, "labels", names) == ("b",)
+    several = np.asarray([[1, 0, 0], [1, 0, 1]], dtype=np.uint8)
+    assert facts.missing_classes(_records(multilabel=several), "multilabel", names) == ("b",)
     masks = np.full((2, 50, 100), 255, dtype=np.uint8)
     masks[1, 3, 4] = 1
     assert facts.missing_classes(_records(masks=masks), "mask", names) == ("a", "c")

@@ -11,6 +11,7 @@ import torch.multiprocessing as mp
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
 from visionkit.metrics.classification import class_metrics
+from visionkit.metrics.multilabel import MultilabelMetrics
 from visionkit.metrics.segmentation import MaskMetrics
 
 
@@ -42,11 +43,18 @@ def _rank(rank: int, folder: Path) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
     probabilities, labels = sample()
-    classes, masks = class_metrics(4), MaskMetrics(4, None)
+    several = torch.nn.functional.one_hot(labels, 4)
+    classes, masks, alone, shared = class_metrics(4), MaskMetrics(4, None), *(MultilabelMetrics(4, 0.3) for _ in "12")
     if rank == 1:  # the other process has no batch at all
         classes.update(probabilities, labels)
         masks.update(probabilities[:, :, None, None], labels[:, None, None])
-    values = {**classes.compute(), **masks.compute()}
+        alone.update(probabilities, several)
+    own = slice(0, 13) if rank == 0 else slice(13, None)
+    shared.update(probabilities[own], several[own])
+    of_several = {
+        f"{name}_of_{k}": v for k, metric in enumerate((alone, shared)) for name, v in metric.compute().items()
+    }
+    values = {**classes.compute(), **masks.compute(), **of_several}
     torch.save({name: value.item() for name, value in values.items()}, folder / f"{rank}.pt")
     dist.destroy_process_group()
 
@@ -57,6 +65,10 @@ def test_a_process_without_batches_does_not_hang(tmp_path: Path) -> None:
     metric = class_metrics(4)
     metric.update(probabilities, labels)
     expected = {name: value.item() for name, value in metric.compute().items()}
+    several = MultilabelMetrics(4, 0.3)
+    several.update(probabilities, torch.nn.functional.one_hot(labels, 4))
+    for name, value in several.compute().items():
+        expected |= {f"{name}_of_{k}": value.item() for k in (0, 1)}
     for rank in (0, 1):
         values = torch.load(tmp_path / f"{rank}.pt")
         assert values["pixel_accuracy"] == pytest.approx(expected["accuracy"])

@@ -14,7 +14,7 @@ from visionkit.types import LABEL_KINDS, Boxes, ClassScores, MaskScores, Targets
 CONF = Path(__file__).parents[2] / "conf"
 HEADS = sorted(path.stem for path in (CONF / "head").glob("[!_]*.yaml"))
 NECKS = {"fcos": "fpn"}
-ALIASES = {"_classification": "linear", "_segmentation": "unet", "_detection": "fcos"}
+ALIASES = {"_classification": "linear", "_multilabel": "multilabel", "_segmentation": "unet", "_detection": "fcos"}
 
 
 def test_every_task_has_its_head_and_neck() -> None:

@@ -25,6 +25,7 @@ def trained(command: Run, folder: Path, *arguments: str) -> dict[str, Any]:
     [
         ("segmentation", 4, "val/mIoU_foreground", 0.4),
         ("detection", 2, "val/mAP_50", 0.5),
+        ("multilabel", 4, "val/mAP", 0.65),
     ],
 )
 def test_the_defaults_learn_the_digits(

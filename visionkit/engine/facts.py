@@ -25,6 +25,7 @@ MOST_IMAGES = 100
 class Facts(NamedTuple):
     """What is known when a training has ended."""
 
+    kind: str  # of the labels that were learned, an entry of `LABEL_KINDS`
     monitor: str  # its name, such as val/accuracy
     value: float  # of the best checkpoint; nan when nothing defines it
     trivial: float  # the constant guess's
@@ -62,6 +63,7 @@ def gather(setup: Setup, metrics: dict[str, float], trivial: dict[str, float]) -
     small = weights.published({"_target_": weights.TORCHVISION, "name": "resnet18"})
     assert small is not None
     return Facts(
+        kind=task.kind,
         monitor=monitor,
         value=metrics.get(monitor, math.nan),
         trivial=trivial[monitor],
@@ -114,6 +116,8 @@ def missing_classes(records: Records, kind: str, names: tuple[str, ...]) -> tupl
     values: NDArray[Any]
     if kind == "labels" and records.labels is not None:
         values = records.labels[present]
+    elif kind == "multilabel" and records.multilabel is not None:
+        values = np.flatnonzero(records.multilabel[present].any(axis=0))
     elif kind == "boxes" and records.box_label is not None and records.box_ignore is not None:
         values = records.box_label[~records.box_ignore]
     elif kind == "mask" and records.masks is not None:

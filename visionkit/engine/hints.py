@@ -1,9 +1,9 @@
 """Say why a result may be poor and what to type, from plain facts about a finished training.
 
 How good a result is, is counted from the constant guess: skill = (monitor - guess) / (1 - guess) on the validation
-split, 0 for the guess and 1 for a perfect network. A result is *poor* below 0.7; below half of that for the monitors
-in `STRICT`, under which a good detector gets half. It is *good* from 0.9 on (or half of that). A good result gets
-no hint but one: a class that the data does not show.
+split, 0 for the guess and 1 for a perfect network. A result is *poor* below 0.7; below half of that for the
+detectors' monitors in `STRICT`, under which a good detector gets half. It is *good* from 0.9 on (or half of that). A
+good result gets no hint but one: a class that the data does not show.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from visionkit.engine.facts import Facts
 
 POOR, GOOD = 0.7, 0.9
 STRICT = ("mAP", "mAP_75", "mAR_100")
-"""Monitors that average over, or ask for, boxes that fit more tightly than by half."""
+"""Monitors of boxes that average over, or ask for, those that fit more tightly than by half."""
 
 SMALL = 1000
 """Training images below which random weights seldom do, whatever the result."""
@@ -49,7 +49,8 @@ def hints(facts: Facts) -> list[str]:
 def skill(facts: Facts) -> float:
     """Return how far the monitor is from the constant guess, 0, to perfect, 1; twice that for strict monitors."""
     reached = (facts.value - facts.trivial) / max(1 - facts.trivial, 1e-6)
-    return reached * (2 if facts.monitor.rpartition("/")[2] in STRICT else 1)
+    strict = facts.kind == "boxes" and facts.monitor.rpartition("/")[2] in STRICT
+    return reached * (2 if strict else 1)
 
 
 def poor(facts: Facts) -> bool:

@@ -34,8 +34,9 @@ class Predictor:
     def predict(self, image: str | Path | Image) -> Any:
         """Return the result for one image: a file, or an array (H, W, 3) RGB uint8.
 
-        The task's own kind of result (`Classification`, `Segmentation`, `Detection`), or a dict of them by head when
-        the network has several. Raises DataError for a file that is no image, ValueError for another array.
+        The task's own kind of result (`Classification`, `Multilabel`, `Segmentation`, `Detection`), or a dict of them
+        by head when the network has several. Raises DataError for a file that is no image, ValueError for
+        another array.
         """
         results = self.results(read(image))
         return next(iter(results.values())) if len(results) == 1 else results

@@ -71,7 +71,8 @@ def show(result: dict[str, Any], setup: Setup, run_dir: Path) -> None:
     console = Console(soft_wrap=True, highlight=False)
     console.print()
     console.print(metrics_table(result["metrics"], result["trivial"]))
-    console.print("[dim]trivial: the best constant guess (commonest class, commonest class a pixel, median box)[/dim]")
+    guesses = "commonest class, shares of the classes, commonest class a pixel, median box"
+    console.print(f"[dim]trivial: the best constant guess ({guesses})[/dim]")
     seconds = result["seconds"]
     console.print(
         f"\n{'interrupted after ' if result['interrupted'] else ''}{result['epochs']} epochs, {result['steps']} steps, "

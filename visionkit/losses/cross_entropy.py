@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor
 
+from visionkit.losses.class_weights import ClassWeights
 from visionkit.losses.contracts import Loss
 from visionkit.ops.presence import carriers
 from visionkit.ops.ranks import normaliser
@@ -24,10 +25,8 @@ class CrossEntropy(Loss):
     def __init__(self, label_smoothing: float = 0.0, class_weights: Sequence[float] | None = None) -> None:
         if not 0 <= label_smoothing < 1:
             raise ValueError(f"label_smoothing={label_smoothing}; it has to be at least 0 and below 1")
-        if class_weights is not None and any(weight < 0 for weight in class_weights):
-            raise ValueError(f"class_weights={list(class_weights)}; no weight may be negative")
         self.label_smoothing = label_smoothing
-        self.class_weights = None if class_weights is None else tuple(class_weights)
+        self.class_weights = ClassWeights("class_weights", class_weights)
 
     def __call__(self, outputs: Tensor, targets: Targets) -> dict[str, Tensor]:
         """Return `cross_entropy` for logits (B, K). Raises ValueError for missing labels or too few weights."""
@@ -35,9 +34,7 @@ class CrossEntropy(Loss):
             raise ValueError("the batch carries no labels (targets.labels is None); this loss needs class labels")
         logits_BK = outputs.float()
         images, num_classes = logits_BK.shape
-        if self.class_weights is not None and len(self.class_weights) != num_classes:
-            raise ValueError(f"class_weights has {len(self.class_weights)} numbers for {num_classes} classes")
-        weights = None if self.class_weights is None else logits_BK.new_tensor(self.class_weights)
+        weights = self.class_weights.of(logits_BK, num_classes)
         counted = carriers(targets, "labels", images, logits_BK.device)
         labels = targets.labels.where(counted, 0)
         loss = F.cross_entropy(logits_BK, labels, weights, reduction="none", label_smoothing=self.label_smoothing)

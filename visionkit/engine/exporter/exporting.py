@@ -102,6 +102,8 @@ def figures(agreement: Agreement, graph: Deployable) -> str:
             f"allowed) and scores by {probability}; {agreement.ties} hang on rounding, {agreement.unmatched} "
             "without a counterpart"
         )
+    if graph.head.kind == "multilabel":
+        return f"probabilities differ by {probability}"
     places = agreement.compared // graph.output.shape[0]
     noun = "pixels" if graph.head.kind == "mask" else "images"
     same = f"{places - agreement.other_class} of {places} {noun} have the same likeliest class"

@@ -36,10 +36,10 @@ class Detector(Protocol):
 class Deployable(nn.Module):
     """Normalisation, network and decoding: uint8 images (B, 3, H, W) in, one float32 tensor out.
 
-    A head of labels gives `probabilities` (B, K). One of masks gives `probabilities` (B, K, H, W) and not the mask:
-    the best class is one argmax away, while a finished mask could neither be enlarged smoothly to the user's image,
-    which is what prediction does, nor be cut at a threshold. One of boxes gives `detections` (B, D, 6) after
-    suppression, in pixels of the network's input.
+    A head of labels, one or several an image, gives `probabilities` (B, K). One of masks gives `probabilities`
+    (B, K, H, W) and not the mask: the best class is one argmax away, while a finished mask could neither be enlarged
+    smoothly to the user's image, which is what prediction does, nor be cut at a threshold. One of boxes gives
+    `detections` (B, D, 6) after suppression, in pixels of the network's input.
 
     Raises UserError for a network of several heads, or a head of boxes without `detections`.
     """

@@ -121,10 +121,13 @@ def _auxiliary(state: Iterable[str], backbone: nn.Module, head: str) -> dict[str
     prefixes = getattr(backbone, "auxiliary", None)
     if not isinstance(prefixes, Mapping):
         return {}
-    places = {f"heads.{head}.auxiliary_classifiers.{index}.": f"{prefix}." for index, prefix in enumerate(prefixes)}
-    return {
-        name: name.replace(ours, theirs) for ours, theirs in places.items() for name in state if name.startswith(ours)
-    }
+    found = {}
+    for index, prefix in enumerate(prefixes):
+        for name in state:
+            before, place, tensor = name.partition(f"auxiliary_classifiers.{index}.")
+            if place and before.startswith(f"heads.{head}."):  # the head may hold them in a part of its own
+                found[name] = f"{prefix}.{tensor}"
+    return found
 
 
 def _schemes(backbone: nn.Module, file: Iterable[str]) -> Sequence[dict[str, str]]:
