@@ -63,6 +63,14 @@ WRONG: dict[str, tuple[str, list[str], list[str]]] = {
     "seed": ("train", ["seed=-1"], ["seed=-1", "at least 0"]),
     "no data set": ("train", ["data=_base"], ["digits or image_folder"]),
     "no spread": ("train", ["normalize.std=[0,1,1]"], ["normalize.std", "above 0"]),
+    "word for weights": ("train", ["head.loss.class_weights=blanced"], ["class_weights=blanced", "balanced or a list"]),
+    "negative weights": ("train", ["head.loss.class_weights=[1,-1]"], ["class_weights=[1, -1]", "from 0 on"]),
+    "weights of a class": ("train", ["task=multilabel", "head.loss.pos_weight=3"], ["pos_weight=3", "for each class"]),
+    "rare classes raised twice": (
+        "train",
+        ["task=segmentation", "head.loss.class_weights=balanced"],
+        ["head.loss.class_balance=0.75", "give head.loss.class_balance=0"],
+    ),
     "precision that a CPU has not": ("train", ["trainer=cpu", "trainer.precision=16-mixed"], ["bf16-mixed"]),
     "no checkpoint": ("predict", ["source=<folder>"], ["checkpoint has no value", "checkpoint=..."]),
     "checkpoint that is not there": ("evaluate", ["checkpoint=none.ckpt"], ["checkpoint=none.ckpt is no file"]),
@@ -116,6 +124,7 @@ WRONG: dict[str, tuple[str, list[str], list[str]]] = {
     "channels that the data have not": ("train", ["backbone.in_channels=1"], ["backbone.in_channels=1", "3 channels"]),
     # Files.
     "task of other data": ("train", ["task=detection", "data=sklearn_digits"], ["boxes"]),
+    "too few weights": ("train", [*SIZE, "head.loss.class_weights=[1,2]"], ["2 numbers", "10 classes", "0, 1, 2"]),
     "one label for several": ("train", ["task=multilabel", "data=sklearn_digits"], ["'multilabel'", "has labels"]),
     "no images": ("train", ["data=image_folder", "data.root=<folder>/empty"], ["empty"]),
     "not a checkpoint": ("evaluate", ["checkpoint=<folder>/notes.txt"], ["notes.txt cannot be read as a checkpoint"]),

@@ -18,10 +18,12 @@ def _case() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return logits, mask, present
 
 
-def _by_loops(logits: torch.Tensor, mask: torch.Tensor, images: list[int], balance: float = 0.0) -> tuple[float, float]:
+def _by_loops(
+    logits: torch.Tensor, mask: torch.Tensor, images: list[int], balance: float, fixed: list[float]
+) -> tuple[float, float]:
     probabilities, entropies, weights, dice = logits.double().softmax(1), [], [], []
     values = [int(v) for v in mask[images].flatten() if v != IGNORE_INDEX]
-    weight = [(len(values) / max(values.count(k), 1)) ** balance for k in range(logits.shape[1])]
+    weight = [fixed[k] * (len(values) / max(values.count(k), 1)) ** balance for k in range(logits.shape[1])]
     for b in images:
         for k in range(logits.shape[1]):
             shared = p = y = 0.0
@@ -40,11 +42,13 @@ def _by_loops(logits: torch.Tensor, mask: torch.Tensor, images: list[int], balan
     return sum(entropies) / sum(weights), sum(dice) / len(dice)
 
 
-@pytest.mark.parametrize("balance", [0.0, 0.5, 1.0])
-def test_equals_loops_over_pixels(balance: float) -> None:
+@pytest.mark.parametrize(
+    ("balance", "fixed"), [(0.0, None), (0.5, None), (1.0, None), (0.0, [1, 0, 5]), (0.5, [3, 2, 0.1])]
+)
+def test_equals_loops_over_pixels(balance: float, fixed: list[float] | None) -> None:
     logits, mask, present = _case()
-    terms = CrossEntropyDice(2.0, 0.5, balance)(logits, Targets(mask=mask, present=present))
-    entropy, dice = _by_loops(logits, mask, [0, 1, 3], balance)
+    terms = CrossEntropyDice(2.0, 0.5, balance, fixed)(logits, Targets(mask=mask, present=present))
+    entropy, dice = _by_loops(logits, mask, [0, 1, 3], balance, fixed or [1, 1, 1])
     assert terms["cross_entropy"] == pytest.approx(2 * entropy, abs=1e-5)
     assert terms["dice"] == pytest.approx(0.5 * dice, abs=1e-5)
 
@@ -80,7 +84,8 @@ def test_two_ranks_do_what_one_process_does(two_ranks) -> None:
     logits, mask, present = _case()
 
     def part(rows: slice) -> dict[str, torch.Tensor]:
-        return CrossEntropyDice(class_balance=0.5)(logits[rows], Targets(mask=mask[rows], present=present[rows]))
+        criterion = CrossEntropyDice(class_balance=0.5, class_weights=[1, 4, 0.5])
+        return criterion(logits[rows], Targets(mask=mask[rows], present=present[rows]))
 
     whole = {name: term.item() for name, term in part(slice(None)).items()}
     assert two_ranks(lambda: [part(slice(0, 3)), part(slice(3, 4))]) == pytest.approx(whole, abs=1e-6)
@@ -97,5 +102,9 @@ def test_bad_input_says_what_is_allowed() -> None:
         CrossEntropyDice(0, 0)
     with pytest.raises(ValueError, match=r"targets\.mask is None"):
         CrossEntropyDice()(torch.zeros(1, 2, 4, 4), Targets())
+    with pytest.raises(ValueError, match="class_weights has 3 numbers for 2 classes"):
+        CrossEntropyDice(class_weights=[1, 1, 1])(
+            torch.zeros(1, 2, 4, 4), Targets(mask=torch.zeros(1, 4, 4, dtype=torch.uint8))
+        )
     with pytest.raises(ValueError, match=r"\(1, 5, 4\) do not fit"):
         CrossEntropyDice()(torch.zeros(1, 2, 4, 4), Targets(mask=torch.zeros(1, 5, 4, dtype=torch.uint8)))

@@ -51,10 +51,9 @@ def _rank(rank: int, folder: Path) -> None:
         alone.update(probabilities, several)
     own = slice(0, 13) if rank == 0 else slice(13, None)
     shared.update(probabilities[own], several[own])
-    of_several = {
-        f"{name}_of_{k}": v for k, metric in enumerate((alone, shared)) for name, v in metric.compute().items()
-    }
-    values = {**classes.compute(), **masks.compute(), **of_several}
+    values = {**classes.compute(), **masks.compute()}
+    for number, metric in enumerate((alone, shared)):
+        values |= {f"{name}_{number}": value for name, value in metric.compute().items()}
     torch.save({name: value.item() for name, value in values.items()}, folder / f"{rank}.pt")
     dist.destroy_process_group()
 
@@ -68,7 +67,7 @@ def test_a_process_without_batches_does_not_hang(tmp_path: Path) -> None:
     several = MultilabelMetrics(4, 0.3)
     several.update(probabilities, torch.nn.functional.one_hot(labels, 4))
     for name, value in several.compute().items():
-        expected |= {f"{name}_of_{k}": value.item() for k in (0, 1)}
+        expected |= dict.fromkeys((f"{name}_0", f"{name}_1"), value.item())
     for rank in (0, 1):
         values = torch.load(tmp_path / f"{rank}.pt")
         assert values["pixel_accuracy"] == pytest.approx(expected["accuracy"])

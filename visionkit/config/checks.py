@@ -67,6 +67,12 @@ def _contradictions(config: DictConfig) -> Iterator[str]:
     if config.get("epochs") is not None and config.get("budget") is not None:
         yield f"epochs={config.epochs} and budget={config.budget} contradict each other; give one of them"
     yield from _freezing(config.get("freeze"))
+    loss = OmegaConf.select(config, "head.loss", throw_on_missing=False)
+    if isinstance(loss, DictConfig) and loss.get("class_weights") == "balanced" and loss.get("class_balance"):
+        yield (
+            f"head.loss.class_weights=balanced and head.loss.class_balance={loss.class_balance} would both raise rare "
+            "classes; give head.loss.class_balance=0 or head.loss.class_weights=null"
+        )
 
 
 def _freezing(node: Any) -> Iterator[str]:
@@ -139,6 +145,16 @@ def _channels(least: float) -> Callable[[str, Any], None]:
     return check
 
 
+def _class_weights(key: str, value: Any) -> None:
+    numbers = isinstance(value, list) and all(
+        isinstance(v, int | float) and not isinstance(v, bool) and v >= 0 for v in value
+    )
+    if value not in (None, "balanced") and not (numbers and any(value)):
+        raise ConfigError(
+            f"{key}={value} weighs no classes; give null, balanced or a list with a number from 0 on for each class"
+        )
+
+
 def _one_of(*allowed: str) -> Callable[[str, Any], None]:
     def check(key: str, value: Any) -> None:
         if value not in allowed:
@@ -169,6 +185,8 @@ _CHECKS: dict[str, Callable[[str, Any], None]] = {
     "data.workers": _whole(0, or_null=True),
     "data.mirror": _share,
     "data.background": _whole(0, or_null=True),
+    "head.loss.class_weights": _class_weights,
+    "head.loss.pos_weight": _class_weights,
     "trainer.devices": _devices,
     "checkpoint": _checkpoint,
     "source": _source,

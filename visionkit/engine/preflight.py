@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from visionkit.config import checks
 from visionkit.config.frozen import plain
 from visionkit.config.values import image_size
-from visionkit.engine import build, freezing, misfit, signatures, weights
+from visionkit.engine import balancing, build, freezing, misfit, signatures, weights
 from visionkit.engine.build import Node
 from visionkit.engine.quiet import quieten
 from visionkit.errors import ConfigError, UserError
@@ -41,6 +41,7 @@ def _misfits(config: Node) -> Iterator[str]:
     from visionkit.engine.setup import build_trainer, limits
 
     quieten()
+    config = {**config, "head": balancing.unresolved(config["head"])}
     problems: list[str] = []
 
     def attempt(key: str, make: Callable[[], Any]) -> Any:

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from visionkit.config.frozen import plain
 from visionkit.config.values import seconds
 from visionkit.data.module import DataModule
-from visionkit.engine import build, freezing, weights
+from visionkit.engine import balancing, build, freezing, weights
 from visionkit.engine.callbacks import EpochLog, History, Interrupt, ProgressBar, Throughput, checkpoints
 from visionkit.engine.checkpoint import manifest
 from visionkit.engine.module import VisionModule
@@ -48,8 +48,7 @@ def set_up(frozen: DictConfig, run_dir: Path, *, progress_bar: bool) -> Setup:
     config = plain(frozen)
     L.seed_everything(config["seed"], workers=True, verbose=False)
     tasks = build.build_tasks({config["name"]: config["task"]})
-    network_node = build.network_node(config)
-    build.check_heads(network_node, tasks)
+    build.check_heads(build.network_node(config), tasks)
     kinds = tuple(dict.fromkeys(task.kind for task in tasks.values()))
     data = build.build_data(config["data"], config["augment"], config["seed"], kinds)
     if missing := [split for split in ("train", "val") if split not in data.records]:
@@ -58,8 +57,10 @@ def set_up(frozen: DictConfig, run_dir: Path, *, progress_bar: bool) -> Setup:
             "training needs train and val"
         )
     class_names = build.class_names_of(tasks, data.classes)
+    name = config["name"]
+    config["head"] = balancing.resolved(config["head"], tasks[name].kind, data.records["train"], class_names[name])
     torch.manual_seed(config["seed"])  # the weights do not depend on what reading the data drew
-    network = build.build_network(network_node, class_names)
+    network = build.build_network(build.network_node(config), class_names)
     begun_with = weights.apply(config, network)
     frozen_part = freezing.choose(config["freeze"], network.backbone)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
+from visionkit.losses.class_weights import ClassWeights
 from visionkit.losses.contracts import Loss
 from visionkit.ops.presence import carriers
 from visionkit.ops.ranks import normaliser, total
@@ -16,14 +19,21 @@ class CrossEntropyDice(Loss):
 
     A pixel of class c weighs (N / n_c) ** class_balance, where n_c of the batch's N labelled pixels, on all ranks, are
     of that class: 0 counts every pixel alike, 1 every class that is there alike. Between them rare classes are learned
-    early and the common one still keeps its borders.
+    early and the common one still keeps its borders. `class_weights` multiply that, one number a class and the same in
+    every batch; None multiplies by 1.
 
     A region is a class that is present in an image's labelled pixels; its Dice loss is 1 - 2 sum(p y) / (sum(p) +
     sum(y)) over these pixels (Milletari, Navab, Ahmadi: V-Net, 2016, section 3; without their squares). Pixels of 255
     count in neither. A weight of 0 leaves a term out.
     """
 
-    def __init__(self, cross_entropy_weight: float = 1.0, dice_weight: float = 1.0, class_balance: float = 0.0) -> None:
+    def __init__(
+        self,
+        cross_entropy_weight: float = 1.0,
+        dice_weight: float = 1.0,
+        class_balance: float = 0.0,
+        class_weights: Sequence[float] | None = None,
+    ) -> None:
         if cross_entropy_weight < 0 or dice_weight < 0 or cross_entropy_weight + dice_weight == 0:
             raise ValueError(
                 f"cross_entropy_weight={cross_entropy_weight}, dice_weight={dice_weight}; "
@@ -32,13 +42,14 @@ class CrossEntropyDice(Loss):
         if not 0 <= class_balance <= 1:
             raise ValueError(f"class_balance={class_balance}; give 0 (every pixel alike) to 1 (every class alike)")
         self.class_balance = class_balance
+        self.class_weights = ClassWeights("class_weights", class_weights)
         self.cross_entropy_weight = cross_entropy_weight
         self.dice_weight = dice_weight
 
     def __call__(self, outputs: Tensor, targets: Targets) -> dict[str, Tensor]:
         """Return `cross_entropy` and `dice` for logits (B, K, H, W).
 
-        Raises ValueError for missing or unfitting masks.
+        Raises ValueError for missing or unfitting masks, and too few weights.
         """
         if targets.mask is None:
             raise ValueError("the batch carries no masks (targets.mask is None); this loss needs masks")
@@ -51,7 +62,7 @@ class CrossEntropyDice(Loss):
         log_p_true_BHW = log_p_BKHW.gather(1, mask_BHW[:, None])[:, 0]
         terms = {}
         if self.cross_entropy_weight:
-            weight_BHW = self._weights(mask_BHW, counted, outputs.shape[1])
+            weight_BHW = self._weights(mask_BHW, counted, log_p_BKHW)
             cross_entropy = -(log_p_true_BHW * weight_BHW).sum() / normaliser(weight_BHW.sum())
             terms["cross_entropy"] = self.cross_entropy_weight * cross_entropy
         if self.dice_weight:
@@ -59,13 +70,15 @@ class CrossEntropyDice(Loss):
             terms["dice"] = self.dice_weight * dice / normaliser(regions)
         return terms
 
-    def _weights(self, mask_BHW: Tensor, counted_BHW: Tensor, num_classes: int) -> Tensor:
-        counted = counted_BHW.float()
-        if not self.class_balance:
-            return counted
-        pixels_K = total(counted.new_zeros(num_classes).scatter_add(0, mask_BHW.flatten(), counted.flatten()))
-        weight_K = (pixels_K.sum() / pixels_K.clamp(min=1)) ** self.class_balance
-        return weight_K[mask_BHW] * counted
+    def _weights(self, mask_BHW: Tensor, counted_BHW: Tensor, log_p_BKHW: Tensor) -> Tensor:
+        num_classes = log_p_BKHW.shape[1]
+        weight_BHW = counted_BHW.float()
+        if self.class_balance:
+            counted = weight_BHW.flatten()
+            pixels_K = total(counted.new_zeros(num_classes).scatter_add(0, mask_BHW.flatten(), counted))
+            weight_BHW = weight_BHW * ((pixels_K.sum() / pixels_K.clamp(min=1)) ** self.class_balance)[mask_BHW]
+        fixed_K = self.class_weights.of(log_p_BKHW, num_classes)
+        return weight_BHW if fixed_K is None else weight_BHW * fixed_K[mask_BHW]
 
 
 def _dice(log_p_BKHW: Tensor, log_p_true_BHW: Tensor, mask_BHW: Tensor, counted_BHW: Tensor) -> tuple[Tensor, Tensor]:

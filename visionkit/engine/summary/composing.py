@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from visionkit.config.folders import conf_dir, options
 from visionkit.config.frozen import plain
 from visionkit.config.values import image_size
-from visionkit.engine import build, checkpoint, misfit, signatures
+from visionkit.engine import balancing, build, checkpoint, misfit, signatures
 from visionkit.engine.quiet import quieten
 from visionkit.errors import ConfigError, UserError
 from visionkit.models.contracts import Head
@@ -74,6 +74,7 @@ def of_config(config: DictConfig, choices: Mapping[str, Any], given: Sequence[st
         lambda: build.network_node(
             {
                 **parts,
+                "head": balancing.unresolved(parts["head"]),
                 "name": task,
                 "normalize": {"mean": [0.5] * channels, "std": [0.5] * channels},
                 "init": {"backbone": None, "network": None},
