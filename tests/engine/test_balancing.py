@@ -70,9 +70,9 @@ def test_pos_weight_by_hand() -> None:
 def test_what_carries_the_labels_is_counted() -> None:
     labels = records(5, labels=np.asarray([0, 0, 0, 2, 2]), present=present("labels", True, True, True, True, False))
     assert numbers("class_weights", "labels", labels) == pytest.approx([4 / (2 * 3), 0, 4 / (2 * 1)])
-    several = np.asarray([[1, 1, 0], [1, 0, 0], [0, 0, 0], [1, 1, 1]], dtype=np.uint8)
-    several = records(4, multilabel=several, present=present("multilabel", True, True, True, False))
-    assert numbers("pos_weight", "multilabel", several) == pytest.approx([1 / 2, 2, 1])
+    shown = np.asarray([[0, 1, 0], [0, 1, 0], [1, 0, 0], [1, 1, 1]], dtype=np.uint8)
+    several = records(4, multilabel=shown, present=present("multilabel", True, True, True, False))
+    assert numbers("pos_weight", "multilabel", several) == pytest.approx([2, 1 / 2, 1])
 
 
 def test_pixels_are_counted_but_void_ones() -> None:
