@@ -24,16 +24,18 @@ from visionkit.engine.evaluation import measure
 from visionkit.models.network import Network
 from visionkit.tasks.classification import ClassificationTask
 from visionkit.tasks.detection import DetectionTask
+from visionkit.tasks.multilabel import MultilabelTask
 from visionkit.tasks.segmentation import SegmentationTask
 from visionkit.types import Batch, Boxes, ClassScores, Level, MaskScores, Prediction
 
 SIZE = [64, 64]
 TASKS = {
     "classification": ClassificationTask(),
+    "multilabel": MultilabelTask(threshold=0.5),
     "segmentation": SegmentationTask(background=0),
     "detection": DetectionTask(threshold=0.3),
 }
-MONITORS = {"classification": "accuracy", "segmentation": "mIoU_foreground", "detection": "mAP_50"}
+MONITORS = {"classification": "accuracy", "multilabel": "mAP", "segmentation": "mIoU_foreground", "detection": "mAP_50"}
 CELL = 2  # pixels, of the default backbone's finest level
 
 
@@ -82,6 +84,8 @@ class Oracle(nn.Module):
         targets = batch.targets
         if self.name == "classification":
             return {self.name: ClassScores(F.one_hot(targets.labels, self.classes).float())}
+        if self.name == "multilabel":
+            return {self.name: ClassScores(targets.multilabel)}
         if self.name == "segmentation":
             return {self.name: MaskScores(F.one_hot(targets.mask.long(), self.classes).permute(0, 3, 1, 2).float())}
         score = torch.ones(len(targets.boxes))
@@ -110,7 +114,7 @@ def test_perfect_predictions_score_one(name: str) -> None:
     scores = figures(oracle(name))
     monitor = MONITORS[name]
     assert scores[monitor] == 1
-    for other in ("mAP", "mAP_75", "mAR_100", "mIoU", "pixel_accuracy", "accuracy_macro", "f1_macro"):
+    for other in ("mAP", "mAP_75", "mAR_100", "mIoU", "pixel_accuracy", "accuracy_macro", "f1_macro", "f1_micro"):
         assert scores.get(other, 1) == pytest.approx(1, abs=1e-6), other
 
 
@@ -140,6 +144,16 @@ def test_two_labels_exchanged_cost_exactly_their_share() -> None:
 def test_two_labels_exchanged_cost_two_classes_of_ten(name: str) -> None:
     scores = figures(fault("1 and 7").plant(oracle(name)))
     assert scores[MONITORS[name]] == pytest.approx(0.8, abs=1e-5)
+
+
+def test_two_labels_exchanged_cost_two_of_ten_where_they_are_apart() -> None:
+    several = records("test").multilabel
+    assert several is not None
+    one, other = several[:, 1].astype(bool), several[:, 7].astype(bool)
+    scores = figures(fault("1 and 7").plant(oracle("multilabel")))
+    f1 = 2 * (one & other).sum() / (one.sum() + other.sum())
+    assert scores["f1_macro"] == pytest.approx((8 + 2 * f1) / 10, abs=1e-5)
+    assert 0.8 < scores["mAP"] < 0.88
 
 
 def test_every_task_has_faults_of_its_own_and_of_its_images() -> None:
