@@ -61,6 +61,20 @@ WRONG: dict[str, tuple[str, list[str], list[str]]] = {
     "batch": ("train", ["data.batch_size=0"], ["data.batch_size=0", "at least 1"]),
     "probability": ("train", ["data.mirror=2"], ["data.mirror=2", "0 to 1"]),
     "seed": ("train", ["seed=-1"], ["seed=-1", "at least 0"]),
+    "cut": ("train", ["data.split=foo"], ["data.split=foo", "given or auto"]),
+    "fold below the first": ("train", ["data.fold=0/5"], ["data.fold=0/5", "such as 1/5"]),
+    "fold above the last": ("train", ["data.fold=6/5"], ["data.fold=6/5", "5/5"]),
+    "only one fold": ("train", ["data.fold=1/1"], ["data.fold=1/1", "such as 1/5"]),
+    "fold in words": ("train", ["data.fold=x"], ["data.fold=x is no fold"]),
+    "groups": ("train", ["data.group=(p[0-9+"], ["data.group=(p[0-9+ is no regular expression", "unterminated"]),
+    "limit": ("train", ["data.limit=0"], ["data.limit=0", "at least 1 or null"]),
+    "sampler": ("train", ["data.sampler=foo"], ["data.sampler=foo", "shuffle, balanced or repeat_factor"]),
+    "rare": ("train", ["data.repeat_threshold=2"], ["data.repeat_threshold=2", "0 to 1"]),
+    "one class without a list": ("train", ["data.classes=3"], ["data.classes=3 names no classes", "[dog,cat]"]),
+    "no classes": ("train", ["data.classes=[]"], ["data.classes=[] names no classes"]),
+    "class of nothing": ("train", ["data.classes={a:[]}"], ["names no classes"]),
+    "class twice": ("train", ["data.classes=[3,4,3]"], ["data.classes=[3, 4, 3] names '3' twice"]),
+    "class merged twice": ("train", ["data.classes={low:[1,2],odd:[1]}"], ["names '1' twice"]),
     "no data set": ("train", ["data=_base"], ["digits or image_folder"]),
     "no spread": ("train", ["normalize.std=[0,1,1]"], ["normalize.std", "above 0"]),
     "word for weights": ("train", ["head.loss.class_weights=blanced"], ["class_weights=blanced", "balanced or a list"]),
@@ -122,10 +136,51 @@ WRONG: dict[str, tuple[str, list[str], list[str]]] = {
     "frozen without a key": ("train", ["freeze=all"], ["freeze.stages=all"]),
     "another name": ("train", ["backbone=resnet18", "backbone.name=resnet50"], ["level 1 says 64", "own option"]),
     "channels that the data have not": ("train", ["backbone.in_channels=1"], ["backbone.in_channels=1", "3 channels"]),
+    "sampler without classes": (
+        "train",
+        ["task=segmentation", "data.sampler=balanced"],
+        ["data.sampler=balanced has to know", "choose data.sampler=shuffle"],
+    ),
     # Files.
-    "task of other data": ("train", ["task=detection", "data=sklearn_digits"], ["boxes"]),
+    "task of other data": (
+        "train",
+        ["task=detection", "data=sklearn_digits"],
+        ["task=detection needs boxes, but data=sklearn_digits has image labels: it serves task=classification"],
+    ),
+    "task of a folder a class": (
+        "train",
+        ["task=segmentation", "data=image_folder", "data.root=<folder>/sorted"],
+        ["task=segmentation needs masks, but data=image_folder has image labels: it serves task=classification"],
+    ),
+    "fold of given splits": ("train", [*SIZE, "data.fold=1/5"], ["train, val, test", "add data.split=auto"]),
+    "groups of given splits": ("train", [*SIZE, "data.group=_"], ["data.group=_ is for data", "data.split=auto"]),
+    "groups that are not in the names": (
+        "train",
+        [*SIZE, "data.split=auto", r"data.group=train_(\d)"],
+        [r"data.group=train_(\d) is not found in 8 of 48 image names, such as val_0", "|.*"],
+    ),
+    "too few groups": (
+        "train",
+        [*SIZE, "data.split=auto", "data.group=^[a-z]+", "data.fold=1/3"],
+        ["2 groups cannot be cut into 3 folds", "data.fold=1/2"],
+    ),
+    "class that is not there": ("train", [*SIZE, "data.classes=[3,10]"], ["no class '10'", "0, 1, 2"]),
+    "class with a slip": (
+        "train",
+        [*SIZE, "task=segmentation", "data.classes=[backgrond]"],
+        ["did you mean 'background'?", "background, 0, 1"],
+    ),
+    "background of fewer classes": (
+        "train",
+        [*SIZE, "task=segmentation", "data.classes=[3,4]", "data.background=2"],
+        ["data.background=2", "give 0 to 1 or null"],
+    ),
     "too few weights": ("train", [*SIZE, "head.loss.class_weights=[1,2]"], ["2 numbers", "10 classes", "0, 1, 2"]),
-    "one label for several": ("train", ["task=multilabel", "data=sklearn_digits"], ["'multilabel'", "has labels"]),
+    "one label for several": (
+        "train",
+        ["task=multilabel", "data=sklearn_digits"],
+        ["needs sets of labels, but data=sklearn_digits has image labels: it serves task=classification"],
+    ),
     "no images": ("train", ["data=image_folder", "data.root=<folder>/empty"], ["empty"]),
     "not a checkpoint": ("evaluate", ["checkpoint=<folder>/notes.txt"], ["notes.txt cannot be read as a checkpoint"]),
     "another's checkpoint": ("evaluate", ["checkpoint=<folder>/model.ckpt"], ["was not written by visionkit"]),
@@ -141,6 +196,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("a folder, (mine)")
     (made / "empty").mkdir()
     (made / "run").mkdir()
+    for name in ("ant", "bee"):
+        (made / "sorted" / name).mkdir(parents=True)
+        for number in range(2):
+            (made / "sorted" / name / f"{number}.png").touch()
     (made / "run" / "config.yaml").write_text("name: x\n")
     (made / "notes.txt").write_text("nothing\n")
     torch.save({"state_dict": {}}, made / "model.ckpt")

@@ -14,6 +14,9 @@ IGNORE_INDEX: Final = 255
 LABEL_KINDS: Final = ("labels", "multilabel", "mask", "boxes")
 """What a head can learn from; the columns of `Targets.present`, in this order."""
 
+KIND_NOUNS: Final = {"labels": "image labels", "multilabel": "sets of labels", "mask": "masks", "boxes": "boxes"}
+"""What a kind of label is called to a person."""
+
 
 class Level(NamedTuple):
     """One feature map that a backbone or a neck announces.

@@ -84,7 +84,7 @@ def test_what_is_missing_is_named(records: Records) -> None:
     with pytest.raises(DataError, match="no split 'val'; it has train"):
         data.val_dataloader()
     labels = Records(records.images, records.names, records.classes, labels=records.labels)
-    with pytest.raises(ConfigError, match="needs 'boxes' labels"):
+    with pytest.raises(ConfigError, match="needs boxes, but these images have image labels"):
         module(Fixed(train=labels), kinds=("boxes",)).train_dataloader()
     with pytest.raises(ConfigError, match="size=0"):
         DataModule(Selection(Fixed()), None, 0, 4, 0, 0, ("labels",))

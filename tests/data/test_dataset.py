@@ -51,7 +51,7 @@ def test_missing_kinds_are_named(records: Records) -> None:
     with pytest.raises(ConfigError, match="'pose'; the kinds are labels"):
         Samples(records, Fit((8, 8)), ("pose",))
     without = Records(records.images, records.names, records.classes, labels=records.labels)
-    with pytest.raises(ConfigError, match="needs 'mask' labels, but this data set has labels;"):
+    with pytest.raises(ConfigError, match="needs masks, but these images have image labels;"):
         Samples(without, Fit((8, 8)), ("labels", "mask"))
     with pytest.raises(ConfigError, match="'instances'"):
         Samples(replace(records, instances=None), Fit((8, 8)), KINDS)

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from visionkit.data.image_folder import ImageFolder
-from visionkit.data.listing import cut
 from visionkit.data.reader import UNSPLIT
 from visionkit.data.selection import Selection
 from visionkit.errors import DataError
@@ -46,14 +45,6 @@ def test_without_splits_every_class_is_cut(tmp_path: Path, write: Write) -> None
     assert val.labels.tolist() == [0] * 2 + [1]
     assert not set(train.names) & set(val.names)
     assert len({*train.names, *val.names}) == 13
-
-
-def test_cut_is_the_same_everywhere() -> None:
-    names = [f"ant/{index}.png" for index in range(10)]
-    assert cut(names, "val") == cut(reversed(names), "val") == ["ant/3.png", "ant/8.png"]
-    assert cut(["a"], "train") == ["a"]
-    assert cut(["a"], "val") == []
-    assert len(cut(["a", "b"], "val")) == 1
 
 
 def test_what_is_missing_is_named(tmp_path: Path, write: Write) -> None:

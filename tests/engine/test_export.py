@@ -50,7 +50,7 @@ def checkpoint_of(folder: Path, run: Path, head: Settings | None = None) -> Path
     task = whole["name"]
     whole["head"].update(head or {})
     data = build.build_data(whole["data"], None, 0, ())
-    names = build.class_names_of(build.build_tasks({task: whole["task"]}), data.classes)
+    names = build.class_names_of(build.build_tasks({task: whole["task"]}), data, whole["data"])
     torch.manual_seed(0)
     network = build.build_network(build.network_node(whole), names)
     network.train()(torch.randint(0, 256, (8, 3, 40, 32), dtype=torch.uint8))  # the running statistics

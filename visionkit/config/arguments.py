@@ -6,7 +6,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-PATH_KEYS = ("source", "checkpoint", "data.root", "run_dir", "out")
+PATH_KEYS = ("source", "checkpoint", "data.root", "data.group", "run_dir", "out")
+"""What takes a path; a regular expression is quoted alike."""
+
 SOURCE_KEYS = ("init.backbone", "init.network")
 """What takes a name or a path. Commas between names, or between files that are there, part the trials of a sweep."""
 

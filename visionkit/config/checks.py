@@ -137,6 +137,16 @@ def _share(key: str, value: Any) -> None:
         raise ConfigError(f"{key}={value} is no probability; give a number from 0 to 1")
 
 
+def _unless_null(read: Callable[[Any], Any]) -> Callable[[str, Any], None]:
+    """Return the check of a value that `read` refuses by itself, with its key."""
+
+    def check(key: str, value: Any) -> None:
+        if value is not None:
+            read(value)
+
+    return check
+
+
 def _channels(least: float) -> Callable[[str, Any], None]:
     def check(key: str, value: Any) -> None:
         if not (isinstance(value, list) and value and all(isinstance(v, int | float) and v > least for v in value)):
@@ -187,6 +197,13 @@ _CHECKS: dict[str, Callable[[str, Any], None]] = {
     "data.background": _whole(0, or_null=True),
     "head.loss.class_weights": _class_weights,
     "head.loss.pos_weight": _class_weights,
+    "data.split": _one_of("given", "auto"),
+    "data.fold": _unless_null(lambda value: values.fold(str(value))),
+    "data.group": _unless_null(lambda value: values.pattern(str(value))),
+    "data.classes": _unless_null(values.chosen_classes),
+    "data.limit": _whole(1, or_null=True),
+    "data.sampler": _one_of("shuffle", "balanced", "repeat_factor"),
+    "data.repeat_threshold": _share,
     "trainer.devices": _devices,
     "checkpoint": _checkpoint,
     "source": _source,

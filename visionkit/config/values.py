@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from visionkit.errors import ConfigError
 
@@ -48,6 +49,50 @@ def source_path(path: str | Path) -> Path:
     if not found.exists():
         raise ConfigError(f"source={path} is neither a file nor a folder; give an image or a folder of images")
     return found
+
+
+def fold(text: str) -> tuple[int, int]:
+    """Return (k, n) of `k/n`: the k-th of n folds validates. Raises ConfigError for anything else."""
+    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    if match is None or not 1 <= int(match[1]) <= int(match[2]) or int(match[2]) < 2:
+        raise ConfigError(
+            f"data.fold={text} is no fold; write its number and how many there are, such as 1/5: 1/5, 2/5, ... 5/5"
+        )
+    return int(match[1]), int(match[2])
+
+
+def pattern(text: str) -> re.Pattern[str]:
+    """Return the regular expression of `data.group`. Raises ConfigError when it is none."""
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise ConfigError(f"data.group={text} is no regular expression: {error}") from None
+
+
+def chosen_classes(value: Any) -> dict[str, tuple[str, ...]]:
+    """Return the classes of `data.classes`, a list or a mapping: each new name with the names it stands for.
+
+    Raises ConfigError for anything else, and for a class named twice.
+    """
+    if isinstance(value, Mapping):
+        pairs = [(new, old if isinstance(old, Sequence) and not isinstance(old, str) else [old])
+                 for new, old in value.items()]  # fmt: skip
+    elif isinstance(value, Sequence) and not isinstance(value, str):
+        pairs = [(name, [name]) for name in value]
+    else:
+        pairs = []
+    names = [name for new, old in pairs for name in (new, *old)]
+    if not pairs or not all(old for _, old in pairs) or not all(isinstance(n, str | int) for n in names):
+        raise ConfigError(
+            f"data.classes={_shown(value)} names no classes; give a list, [dog,cat], or new names with those that they "
+            "stand for, {vehicle:[car,truck],person:person}"
+        )
+    named: set[str] = set()
+    for name in (str(name) for _, old in pairs for name in old):
+        if name in named:
+            raise ConfigError(f"data.classes={_shown(value)} names {name!r} twice; name each class once")
+        named.add(name)
+    return {str(new): tuple(str(name) for name in old) for new, old in pairs}
 
 
 def _shown(value: object) -> str:

@@ -70,9 +70,9 @@ class Augment:
             self._boxed = albumentations.Compose(self._spatial_steps, bbox_params=boxes, **shared)
         self._pixel = albumentations.Compose(self._pixel_steps, **shared)
 
-    def begin(self, seed: int, epoch: int, index: int) -> None:
-        """Make the randomness of the next `spatial` and `pixel` calls a function of these three."""
-        generator = np.random.default_rng((seed, epoch, index))
+    def begin(self, seed: int, epoch: int, index: int, *again: int) -> None:
+        """Make the randomness of the next `spatial` and `pixel` calls a function of these numbers."""
+        generator = np.random.default_rng((seed, epoch, index, *again))
         # one stream for all transforms: seeding each alike (set_random_seed) makes their draws agree
         python = random.Random(int(generator.integers(2**63)))
         for pipeline in (self._plain, self._boxed, self._pixel):

@@ -1,10 +1,8 @@
-"""List the files of a data set in one order on every machine, and cut them where the data set names no splits."""
+"""List the files of a data set in one order on every machine."""
 
 from __future__ import annotations
 
-import hashlib
 import posixpath
-from collections.abc import Iterable
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Final
 
@@ -12,9 +10,6 @@ from visionkit.data.report import Report
 from visionkit.errors import DataError
 
 IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"})
-
-VAL_EVERY: Final = 5
-"""One in five files goes to validation where a data set names no splits."""
 
 
 def require_root(root: Path, layouts: str) -> None:
@@ -65,14 +60,3 @@ def by_stem(folder: Path) -> dict[str, str]:
             raise DataError(f"{folder}: {found[stem]} and {name} differ in their suffix only; remove or rename one")
         found[stem] = name
     return found
-
-
-def cut(names: Iterable[str], split: str) -> list[str]:
-    """Return a fixed 80 % (`train`) or 20 % (`val`) of the names, by code point.
-
-    The names are ordered by the SHA-256 of their text and every fifth, from the third on, goes to validation: so the
-    cut depends neither on the machine nor on a library's random numbers, and of two names one is never lost.
-    """
-    shuffled = sorted(set(names), key=lambda name: hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest())
-    val = set(shuffled[2::VAL_EVERY]) or set(shuffled[1:2])
-    return sorted(val if split == "val" else set(shuffled) - val)

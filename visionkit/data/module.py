@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 from visionkit.config.values import image_size
 from visionkit.data.augment import Augment
 from visionkit.data.dataset import Samples
+from visionkit.data.draws import Weigh
 from visionkit.data.geometry import Fit
 from visionkit.data.loader import ResumableLoader, plain_loader
 from visionkit.data.pixels import in_memory
@@ -34,6 +35,7 @@ class DataModule(LightningDataModule):
         workers: Loader processes a rank; None takes none for data in memory, else one a core, at most `MOST_WORKERS`.
         seed: Of the order and the augmentation.
         kinds: The labels to load, entries of `visionkit.data.sample.KINDS`.
+        weigh: Says how much each training image weighs when an epoch is drawn; None takes every image once.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class DataModule(LightningDataModule):
         workers: int | None,
         seed: int,
         kinds: Sequence[str],
+        weigh: Weigh | None = None,
     ) -> None:
         super().__init__()
         self.records = records
@@ -54,11 +57,17 @@ class DataModule(LightningDataModule):
         self.workers = workers
         self.seed = seed
         self.kinds = tuple(kinds)
+        self.weigh = weigh
+
+    @property
+    def first(self) -> Records:
+        """The first split that there is."""
+        return self.records[next(iter(self.records))]
 
     @property
     def classes(self) -> Classes:
         """The class names, from the first split that there is."""
-        return self.records[next(iter(self.records))].classes
+        return self.first.classes
 
     @property
     def rank(self) -> int:
@@ -74,7 +83,8 @@ class DataModule(LightningDataModule):
         """Return the shuffled, augmented training batches of this rank. Raises ConfigError when the labels lack."""
         records = self.records["train"]
         samples = Samples(records, Fit(self.size), self.kinds, self.augment, self.seed)
-        batches = TrainBatches(len(samples), self.batch_size, self.seed, self.rank, self.world_size)
+        weights = self.weigh(records) if self.weigh else None
+        batches = TrainBatches(len(samples), self.batch_size, self.seed, self.rank, self.world_size, weights)
         return ResumableLoader(samples, batches, self.num_workers(records))
 
     def val_dataloader(self) -> DataLoader[Sample]:

@@ -74,7 +74,8 @@ def path_of(pixels: Pixels, index: int) -> Path | None:
     """Return the file of a picture, or None where it comes from none."""
     source, row = origin(pixels, index)
     path = getattr(source, "path", None)
-    return None if path is None else Path(path(row))
+    found = None if path is None else path(row)
+    return None if found is None else Path(found)
 
 
 def in_memory(pixels: Pixels) -> bool:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
+from visionkit.data.draws import draw
 from visionkit.errors import ConfigError
 
-Key = tuple[int, int]
-"""(epoch, index): what a dataset is asked for."""
+Key = tuple[int, ...]
+"""What a dataset is asked for: (epoch, index), or (epoch, index, k) for what is drawn again in an epoch, k = 1, 2, ...,
+which is then augmented in another way."""
 
 
 def _check(num_samples: int, batch_size: int, rank: int, world_size: int) -> None:
@@ -30,12 +33,24 @@ class TrainBatches(Sampler[list[Key]]):
     `batch_size` is that of all processes together: rank r takes every `world_size`-th of each global batch, from the
     r-th on. The order is a function of (seed, epoch). A last partial batch is dropped, unless it is the only one.
 
+    Without `weights` an epoch has every sample once; with one weight a sample as many draws, each sample being drawn as
+    often as its share of the weights says, rounded up or down.
+
     The position is state: `epoch`, and in `consumed` how many batches of it have been used (whoever uses them counts).
     """
 
-    def __init__(self, num_samples: int, batch_size: int, seed: int, rank: int = 0, world_size: int = 1) -> None:
+    def __init__(
+        self,
+        num_samples: int,
+        batch_size: int,
+        seed: int,
+        rank: int = 0,
+        world_size: int = 1,
+        weights: NDArray[np.float64] | None = None,
+    ) -> None:
         _check(num_samples, batch_size, rank, world_size)
         self.num_samples = num_samples
+        self.weights = weights
         self.batch_size = min(batch_size, num_samples)
         self.seed = seed
         self.rank = rank
@@ -65,10 +80,26 @@ class TrainBatches(Sampler[list[Key]]):
     def __iter__(self) -> Iterator[list[Key]]:
         epoch, start = self.epoch, self._start
         self.consumed, self._start = start, 0
-        order = np.random.default_rng((self.seed, epoch)).permutation(self.num_samples)
+        order, again = self._order(epoch)
         for batch in range(start, len(self)):
-            indices = order[batch * self.batch_size : (batch + 1) * self.batch_size]
-            yield [(epoch, int(index)) for index in indices[self.rank :: self.world_size]]
+            part = slice(batch * self.batch_size + self.rank, (batch + 1) * self.batch_size, self.world_size)
+            yield [
+                (epoch, index, times) if times else (epoch, index)
+                for index, times in zip(order[part].tolist(), again[part].tolist(), strict=True)
+            ]
+
+    def _order(self, epoch: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the samples of an epoch, and how often each of them has been drawn before."""
+        rng = np.random.default_rng((self.seed, epoch))
+        if self.weights is None:
+            order = rng.permutation(self.num_samples)
+            return order, np.zeros_like(order)
+        order = draw(self.weights, rng)
+        by_sample = np.argsort(order, kind="stable")
+        same = order[by_sample]
+        again = np.empty_like(order)
+        again[by_sample] = np.arange(len(order)) - np.searchsorted(same, same)
+        return order, again
 
 
 class EvalBatches(Sampler[list[Key]]):

@@ -6,7 +6,7 @@ a head with `levels`, `num_classes` and the backbone's auxiliary classifiers, an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,18 +15,20 @@ from hydra.utils import get_class, instantiate
 from omegaconf import OmegaConf
 
 from visionkit.config.folders import conf_dir, options
+from visionkit.data.draws import Weigh, weigher
 from visionkit.data.selection import Selection
 from visionkit.engine import weights
 from visionkit.errors import ConfigError
 from visionkit.models.contracts import Backbone, Head, Neck
 from visionkit.models.network import Network
 from visionkit.tasks.base import Task
-from visionkit.types import Classes
+from visionkit.types import KIND_NOUNS
 
 if TYPE_CHECKING:
     from visionkit.data.module import DataModule
 
-_NOUNS = {"labels": "labels", "multilabel": "sets of labels", "mask": "masks", "boxes": "boxes"}
+_SELECTING = ("split", "fold", "group", "classes", "limit", "background")
+"""The keys of a `data` node that say what a run sees of it."""
 
 Node = dict[str, Any]
 """A plain config node, interpolations resolved."""
@@ -120,14 +122,20 @@ def build_data(data: Node, augment: Node | None, seed: int, kinds: tuple[str, ..
     from visionkit.data.module import DataModule  # Lightning and albumentations, which prediction does without
 
     return DataModule(
-        records=Selection(build(data["reader"])),
+        records=Selection(build(data["reader"]), kinds=kinds, **{key: data[key] for key in _SELECTING if key in data}),
         augment=build(augment) if augment else None,
         size=data["size"],
         batch_size=data["batch_size"],
         workers=data["workers"],
         seed=seed,
         kinds=kinds,
+        weigh=build_weigher(data, kinds) if augment is not None else None,
     )
+
+
+def build_weigher(data: Node, kinds: tuple[str, ...]) -> Weigh | None:
+    """Return what weighs the training images of a `data` node. Raises ConfigError for kinds of labels that cannot."""
+    return weigher(data["sampler"], kinds, data["repeat_threshold"])
 
 
 def check_heads(network: Node, tasks: Mapping[str, Task]) -> None:
@@ -139,7 +147,7 @@ def check_heads(network: Node, tasks: Mapping[str, Task]) -> None:
             fitting = " or ".join(f"head={option}" for option in heads_of(task.kind))
             option = next((f"head={option}" for option, known in _heads().items() if known is head), head.__name__)
             raise ConfigError(
-                f"{option} makes {_NOUNS[kind]} but task={name} needs {_NOUNS[task.kind]}; choose {fitting}"
+                f"{option} makes {KIND_NOUNS[kind]} but task={name} needs {KIND_NOUNS[task.kind]}; choose {fitting}"
             )
 
 
@@ -149,16 +157,39 @@ def heads_of(kind: str) -> list[str]:
 
 
 def _heads() -> dict[str, type]:
-    nodes = {path.stem: OmegaConf.to_container(OmegaConf.load(path)) for path in options([conf_dir()], "head").values()}
-    return {name: get_class(node["_target_"]) for name, node in nodes.items() if isinstance(node, dict)}
+    return {option: get_class(node["_target_"]) for option, node in _options("head").items()}
 
 
-def class_names_of(tasks: Mapping[str, Task], classes: Classes) -> dict[str, tuple[str, ...]]:
-    """Return each task's class names. Raises ConfigError when the data cannot serve a task."""
+def _options(group: str) -> dict[str, Node]:
+    """Return the options of a group as they are written, those that are nothing left out."""
+    nodes = {name: OmegaConf.to_container(OmegaConf.load(path)) for name, path in options([conf_dir()], group).items()}
+    return {name: {str(key): value for key, value in node.items()} for name, node in nodes.items()
+            if isinstance(node, dict)}  # fmt: skip
+
+
+def class_names_of(tasks: Mapping[str, Task], data: DataModule, node: Node) -> dict[str, tuple[str, ...]]:
+    """Return each task's class names, `node` being what `data` was built from.
+
+    Raises ConfigError when the data cannot serve a task, naming the tasks that they can.
+    """
+    kinds = data.first.kinds
     names = {}
     for name, task in tasks.items():
+        if task.kind not in kinds:
+            raise ConfigError(_misfit(name, task.kind, node["reader"].get("_target_"), kinds))
         try:
-            names[name] = task.class_names(classes)
+            names[name] = task.class_names(data.classes)
         except ValueError as error:
             raise ConfigError(str(error)) from None
     return names
+
+
+def _misfit(name: str, kind: str, reader: str, kinds: Sequence[str]) -> str:
+    """Return what to say of a task that needs labels of another kind than the data have."""
+    own = (option for option, node in _options("data").items() if (node.get("reader") or {}).get("_target_") == reader)
+    option = next((f"data={option}" for option in own), "the data set")
+    there = " and ".join(KIND_NOUNS[kind] for kind in kinds) or "no labels"
+    tasks: dict[str, type[Task]] = {task: get_class(node["_target_"]) for task, node in _options("task").items()}
+    served = [task for task, known in tasks.items() if known.kind in kinds]
+    serves = f"it serves {' and '.join(f'task={task}' for task in served)}" if served else "it serves no task"
+    return f"task={name} needs {KIND_NOUNS[kind]}, but {option} has {there}: {serves}"

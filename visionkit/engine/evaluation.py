@@ -65,7 +65,7 @@ def measure(model: Model, data_node: Any, split: str, device: str) -> tuple[dict
     kinds = tuple(dict.fromkeys(task.kind for task in model.tasks.values()))
     # The images are brought to the network's size, whatever size the data node names.
     data = build.build_data({**data_node, "size": model.manifest["size"]}, None, model.manifest["seed"], kinds)
-    for name, names in build.class_names_of(model.tasks, data.classes).items():
+    for name, names in build.class_names_of(model.tasks, data, data_node).items():
         if names != model.class_names[name]:
             raise ConfigError(
                 f"the data has the classes {', '.join(names)} but the model knows {', '.join(model.class_names[name])}"

@@ -79,6 +79,8 @@ def _misfits(config: Node) -> Iterator[str]:
             attempt("optimizer", lambda: build.build(config["optimizer"], params=parameters))
     attempt("scheduler", lambda: build.build(config["scheduler"]))
     attempt("data.reader", lambda: build.build(config["data"]["reader"]))
+    kinds = tuple(task.kind for task in (tasks or {}).values())
+    attempt("data.sampler", lambda: build.build_weigher(config["data"], kinds) if kinds else None)
     attempt("augment", lambda: build.build(config["augment"]) if config["augment"] else None)
     for name, node in config["callbacks"].items():
         attempt(f"callbacks.{name}", lambda node=node: build.build(node))  # type: ignore[misc]

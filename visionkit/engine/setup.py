@@ -54,9 +54,9 @@ def set_up(frozen: DictConfig, run_dir: Path, *, progress_bar: bool) -> Setup:
     if missing := [split for split in ("train", "val") if split not in data.records]:
         raise DataError(
             f"the data has no split {' and no split '.join(missing)}, only {', '.join(data.records)}; "
-            "training needs train and val"
+            "training needs train and val; data.split=auto cuts them out of what there is"
         )
-    class_names = build.class_names_of(tasks, data.classes)
+    class_names = build.class_names_of(tasks, data, config["data"])
     name = config["name"]
     config["head"] = balancing.resolved(config["head"], tasks[name].kind, data.records["train"], class_names[name])
     torch.manual_seed(config["seed"])  # the weights do not depend on what reading the data drew
