@@ -3,8 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from visionkit.data.augment import Augment
 from visionkit.data.files import ImageFiles
@@ -66,6 +68,18 @@ def test_rank_and_world_size_come_from_the_trainer(records: Records) -> None:
     data.trainer = SimpleNamespace(global_rank=1, world_size=2)  # type: ignore[assignment]
     assert [batch.ids.tolist() for batch in data.train_dataloader()] == [ids[1::2] for ids in whole]
     assert [batch.ids.tolist() for batch in data.val_dataloader()] == [[1, 3], [5, 7], [9]]
+
+
+def test_training_images_are_drawn_by_their_weight(records: Records) -> None:
+    def weigh(of: Records) -> NDArray[np.float64]:
+        assert of is records
+        return np.asarray([1.0] * 9 + [11.0])
+
+    data = DataModule(Selection(Fixed(train=records, val=records)), None, 12, 5, 0, 0, ("labels",), weigh)
+    drawn = torch.cat([batch.ids for batch in data.train_dataloader()]).tolist()
+    assert drawn.count(9) in (5, 6)
+    assert len(drawn) == 10
+    assert torch.cat([batch.ids for batch in data.val_dataloader()]).tolist() == list(range(10))
 
 
 def test_number_of_workers(records: Records, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -32,6 +32,13 @@ def test_sample_is_a_function_of_seed_epoch_and_index(records: Records) -> None:
     assert not np.array_equal(other[0, 0].image, first[0, 0].image)
 
 
+def test_what_is_drawn_again_is_augmented_in_another_way(records: Records) -> None:
+    samples = Samples(records, Fit((24, 24)), KINDS, Augment(**AUGMENT), seed=3)
+    keys = [(0, 4), (0, 4, 1), (0, 4, 2), (1, 4), (1, 4, 1)]
+    assert len({samples[key].image.tobytes() for key in keys}) == len(keys)
+    assert np.array_equal(samples[0, 4, 2].image, samples[0, 4, 2].image)
+
+
 def test_without_augmentation_the_epoch_does_not_matter(records: Records) -> None:
     samples = Samples(records, Fit((12, 16)), ("labels",))
     assert len(samples) == 10
@@ -53,5 +60,5 @@ def test_missing_kinds_are_named(records: Records) -> None:
     without = Records(records.images, records.names, records.classes, labels=records.labels)
     with pytest.raises(ConfigError, match="needs masks, but these images have image labels;"):
         Samples(without, Fit((8, 8)), ("labels", "mask"))
-    with pytest.raises(ConfigError, match="'instances'"):
+    with pytest.raises(ConfigError, match="needs instances"):
         Samples(replace(records, instances=None), Fit((8, 8)), KINDS)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from visionkit.data.sampler import EvalBatches, TrainBatches
@@ -84,3 +85,39 @@ def test_wrong_numbers_are_refused() -> None:
         TrainBatches(10, 2, 0, 0, 3)
     with pytest.raises(ValueError, match="0 to 1"):
         TrainBatches(10, 2, 0, 2, 2)
+
+
+WEIGHTS = np.asarray([1.0] * 19 + [5.0])  # the last sample's share is 20 * 5 / 24 = 4.17 of an epoch
+
+
+def test_weights_draw_an_epoch_of_the_same_length_and_tell_repetitions_apart() -> None:
+    batches = TrainBatches(20, 5, 1, weights=WEIGHTS)
+    assert len(batches) == 4
+    seen = set()
+    for epoch in range(30):
+        batches.set_epoch(epoch)
+        keys = [key for batch in batches for key in batch]
+        assert len(keys) == len(set(keys)) == 20
+        last = [key for key in keys if key[1] == 19]
+        assert len(last) in (4, 5)
+        assert last == [(epoch, 19), *((epoch, 19, again) for again in range(1, len(last)))]
+        assert all(len(key) == 2 for key in keys if key[1] != 19)
+        seen.add(tuple(keys))
+    assert len(seen) == 30
+
+
+def test_without_weights_the_order_is_that_of_a_permutation() -> None:
+    order = np.random.default_rng((7, 3)).permutation(23)
+    batches = TrainBatches(23, 5, 7, 1, 2)
+    batches.set_epoch(3)
+    assert list(batches) == [[(3, index) for index in order[b * 5 : b * 5 + 5][1::2].tolist()] for b in range(4)]
+
+
+@pytest.mark.parametrize("world_size", [2, 3])
+def test_ranks_and_resumed_epochs_share_what_is_drawn(world_size: int) -> None:
+    one = list(TrainBatches(20, 6, 0, weights=WEIGHTS))
+    for rank in range(world_size):
+        share = TrainBatches(20, 6, 0, rank, world_size, WEIGHTS)
+        assert list(share) == [batch[rank::world_size] for batch in one]
+        share.seek(0, 2)
+        assert list(share) == [batch[rank::world_size] for batch in one[2:]]
