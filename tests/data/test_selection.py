@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -235,3 +236,14 @@ def test_wrong_values_are_refused_at_once() -> None:
     for wrong in ({"fold": "0/5"}, {"group": "("}, {"classes": []}):
         with pytest.raises(ConfigError, match=rf"data\.{next(iter(wrong))}="):
             Selection(Fixed(), **wrong)  # type: ignore[arg-type]
+
+
+def test_what_other_mask_classes_become_is_said(records: Records, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, logger="visionkit"):
+        Selection(Fixed(train=records), classes=["thing", "ground"], background=1, kinds=("mask",))
+        assert "data.background=1 is ground of data.classes: mask pixels" in caplog.text
+        caplog.clear()
+        Selection(Fixed(train=records), classes=["thing"], kinds=("mask",))
+        Selection(Fixed(train=records), background=0, kinds=("mask",))
+        Selection(Fixed(train=records), classes=["x"], background=0, kinds=("boxes",))
+        assert not caplog.text

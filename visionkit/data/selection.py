@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -17,6 +18,8 @@ from visionkit.data.shown import shown
 from visionkit.data.strings import Strings
 from visionkit.data.subset import few
 from visionkit.errors import ConfigError, DataError
+
+log = logging.getLogger(__name__)
 
 CUT = ("train", "val")
 """What is cut here; a test split is never cut."""
@@ -69,6 +72,14 @@ class Selection(Mapping[str, Records]):
         self.background = background
         self.kinds = tuple(kinds)
         self._read: dict[str, Records] = {}
+        if self.wanted is not None and background is not None and "mask" in kinds:
+            named = dict(enumerate(self.wanted)).get(background, "no class")
+            log.warning(
+                "data.background=%s is %s of data.classes: mask pixels of classes that it leaves out become that; "
+                "data.background=null makes them void",
+                background,
+                named,
+            )
 
     def __getitem__(self, split: str) -> Records:
         if split not in self:

@@ -68,7 +68,8 @@ def measure(model: Model, data_node: Any, split: str, device: str) -> tuple[dict
     for name, names in build.class_names_of(model.tasks, data, data_node).items():
         if names != model.class_names[name]:
             raise ConfigError(
-                f"the data has the classes {', '.join(names)} but the model knows {', '.join(model.class_names[name])}"
+                f"the data has the classes {', '.join(names)} but the model knows {', '.join(model.class_names[name])};"
+                " data.classes chooses among them and renames them"
             )
     where = checkpoint.device(device)
     network = model.network.to(where)
