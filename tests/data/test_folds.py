@@ -70,8 +70,8 @@ def test_order_is_that_of_sha_256() -> None:
 
 
 def test_a_cut_by_hand() -> None:
-    # The rarer class 1 goes first: c to fold 0, the first of equals, e to fold 1, which lacks more of the class. Then
-    # class 0: d to fold 0, b to fold 1, and a to fold 0, for both lack as much of the class and as many images.
+    # The rarer class 1 goes first: c to fold 0, the first of equals, e to fold 1, which has less of the class. Then
+    # class 0: d to fold 0, b to fold 1, and a to fold 0, for both have as much of the class and as many images.
     names = ["a", "b", "c", "d", "e"]
     assert [names[index] for index in by_digest(names)] == ["d", "c", "b", "e", "a"]
     assert folds(names, of_labels([0, 0, 1, 0, 1], 2), 2) == [0, 1, 0, 0, 1]
@@ -82,6 +82,12 @@ def test_a_class_that_one_image_shows_trains_under_the_first_fold() -> None:
     fold = folds(names, of_labels([0] * 10 + [1, 2], 3), 5)
     assert fold[10:] == [4, 3]
     assert Counter(fold) == {0: 2, 1: 2, 2: 2, 3: 3, 4: 3}
+
+
+def test_without_classes_the_largest_groups_go_first() -> None:
+    # The fold with fewer images takes the next: 5 | 4, 5 | 7, 8 | 7, 8 | 10.
+    texts = [name for name, size in (("a", 5), ("b", 4), ("c", 3), ("d", 3), ("e", 3)) for _ in range(size)]
+    assert np.bincount(folds(texts, of_sets([set()] * 18, 0), 2)).tolist() == [8, 10]
 
 
 def test_the_cut_is_the_same_everywhere() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from visionkit.data import folds
 from visionkit.data.reader import Reader
 from visionkit.data.records import Records
 from visionkit.data.selection import Selection
@@ -106,6 +107,11 @@ def test_the_first_of_five_is_what_no_fold_means() -> None:
     reader = Fixed(all=scenes())
     assert names(Selection(reader)) == names(Selection(reader, fold="1/5"))
     assert names(Selection(reader)) != names(Selection(reader, fold="2/5"))
+    every = list(reader.records["all"].names)
+    of = folds.cut(folds.items(every), shown(reader.records["all"]), 5)
+    for number in range(5):
+        part = names(Selection(reader, fold=f"{number + 1}/5"))
+        assert part == [name for name, fold in zip(every, of, strict=True) if fold == number]
     few = Fixed(all=labelled(["a", "b", "c"], [0, 0, 0]))
     assert names(Selection(few)) == names(Selection(few, fold="1/3"))
 
@@ -147,6 +153,7 @@ def test_groups_are_found_by_their_first_bracket_or_the_whole_match() -> None:
     by_match = Selection(reader, group=r"(?<=^p)\d", fold="1/3")
     assert names(by_bracket) == names(by_match)
     assert len({name[:2] for name in names(by_bracket)}) == 2
+    assert names(Selection(reader, group=r"^p(\d)_.*", fold="1/3")) == names(by_bracket)
     either = Selection(reader, group=r"^p([01])_|.*", fold="1/3")  # the others stand alone
     assert len({name[:2] for name in names(either)} & {"p0", "p1"}) <= 1
     with pytest.raises(ConfigError, match=r"data.group=p0 is not found in 16 of 20 image names, such as p1_1.png"):

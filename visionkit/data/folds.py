@@ -28,13 +28,13 @@ def cut(item: NDArray[np.int64], shown: Shown, number: int) -> NDArray[np.int64]
     """Return the fold, 0 to `number` - 1, of each image; images of one item come into one fold.
 
     Iterative stratification after Sechidis, Tsoumakas, Vlahavas: On the Stratification of Multi-Label Data (2011): the
-    rarest class that is left goes first, and each of its items to the fold that lacks most of that class, then to the
-    one that lacks most images. Here an item may be several images, the largest goes first, and nothing is drawn: items
-    come in the order of their numbers, and of equal folds the first is taken - the last for a class that one item
-    alone shows, which can train then where the first fold validates. All is done in whole numbers: what a fold lacks
-    is kept `number` times as large as it is.
+    rarest class that is left goes first, and each of its items to the fold that has least of that class, and of such
+    folds to the one with the fewest images: folds of one size lack most of what they have least of. Here an item may be
+    several images, the largest goes first, and nothing is drawn: items come in the order of their numbers, and of equal
+    folds the first is taken - the last for a class that one item alone shows, which can train then where the first
+    fold validates.
 
-    No fold is empty where there are as many items as folds: one without images lacks most of everything.
+    No fold is empty where there are as many items as folds: an empty one has least of everything.
     """
     num_items = int(item.max(initial=-1)) + 1
     size = np.bincount(item, minlength=num_items)
@@ -50,25 +50,25 @@ def cut(item: NDArray[np.int64], shown: Shown, number: int) -> NDArray[np.int64]
     queues = [queue.tolist() for queue in np.split(pair_item[order], ends[:-1])]
 
     sizes, labels, counts = size.tolist(), pair_class.tolist(), images.tolist()
-    lack = [[int(total)] * number for total in left.tolist()]
-    lack_all = [len(item)] * number
+    has = [[0] * number for _ in range(classes)]  # images of a class in a fold
+    has_all = [0] * number
     forward = range(number)
     fold = [-1] * num_items
 
     def put(one: int, chosen: int) -> None:
         fold[one] = chosen
-        lack_all[chosen] -= number * sizes[one]
+        has_all[chosen] += sizes[one]
         for row in range(start[one], start[one + 1]):
-            lack[labels[row]][chosen] -= number * counts[row]
+            has[labels[row]][chosen] += counts[row]
             left[labels[row]] -= counts[row]
 
     while left.any():
         rarest = int(np.where(left > 0, left, np.iinfo(np.int64).max).argmin())
-        of_class = lack[rarest]
+        of_class = has[rarest]
         among = forward if len(queues[rarest]) > 1 else forward[::-1]
         for one in queues[rarest]:
             if fold[one] < 0:
-                put(one, max(among, key=lambda k: (of_class[k], lack_all[k])))
+                put(one, min(among, key=lambda k: (of_class[k], has_all[k])))
     for one in sorted((one for one in range(num_items) if fold[one] < 0), key=lambda one: -sizes[one]):
-        put(one, max(forward, key=lack_all.__getitem__))
+        put(one, min(forward, key=has_all.__getitem__))
     return np.asarray(fold, dtype=np.int64)[item]
