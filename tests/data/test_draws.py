@@ -57,6 +57,16 @@ def test_draws_come_up_to_their_expectation_in_no_order() -> None:
     assert 0.05 < together < 0.45
 
 
+def test_nothing_is_drawn_at_the_edge_of_what_weighs_nothing() -> None:
+    class AtZero(np.random.Generator):
+        def random(self, *_: object, **__: object) -> float:  # type: ignore[override]
+            return 0.0
+
+    for seed in range(6):
+        drawn = draw(np.asarray([0.0, 1.0, 1.0]), AtZero(np.random.PCG64(seed)))
+        assert set(drawn.tolist()) == {1, 2}
+
+
 def test_the_classes_are_those_of_the_task(records: Records) -> None:
     assert weigher("shuffle", ("mask",), 0.001) is None
     labels = np.asarray([0] * 8 + [1] * 2)
