@@ -101,7 +101,7 @@ WRONG: dict[str, tuple[str, list[str], list[str]]] = {
     "nothing for a number": ("train", ["scheduler.final=null"], ["scheduler.final", "takes float"]),
     "head of another task": ("train", ["head=fcos"], ["head=fcos makes boxes", "choose head=linear"]),
     "head of another task by name": ("train", ["head=fcos", "task=segmentation"], ["head=unet"]),
-    "head of one label": ("train", ["task=multilabel", "head=linear"], ["makes labels", "choose head=multilabel"]),
+    "head of one label": ("train", ["task=multilabel", "head=linear"], ["makes image labels", "choose head=multilabel"]),
     "threshold": ("train", ["task=multilabel", "task.threshold=50"], ["task.threshold=50", "0 to 1"]),
     "neck that is needed": ("train", ["task=detection", "neck=none"], ["choose neck=fpn"]),
     "dropout": ("train", ["head.dropout=2"], ["head: ", "between 0 and 1"]),
