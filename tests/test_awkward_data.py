@@ -78,7 +78,7 @@ def test_a_mask_value_outside_the_classes_is_named(command: Run, tmp_path: Path)
             (tmp_path / "d" / name / split).mkdir(parents=True)
         cv2.imwrite(str(tmp_path / "d/images" / split / "a.png"), np.zeros((20, 20, 3), dtype=np.uint8))
         cv2.imwrite(str(tmp_path / "d/masks" / split / "a.png"), np.full((20, 20), 7, dtype=np.uint8))
-    settings = ("task=segmentation", "data=mask_folder", "data.root=d", "data.classes=[sky,road]", "data.workers=0")
+    settings = ("task=segmentation", "data=mask_folder", "data.root=d", "data.class_names=[sky,road]", "data.workers=0")
     done = command("train", *settings, *TINY)
     assert done.returncode == 2
     assert str(Path("d/masks/train/a.png")) in done.stderr

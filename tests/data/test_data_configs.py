@@ -62,6 +62,6 @@ def test_values_have_one_home() -> None:
     reader = instantiate(config.data.reader, _convert_="all")
     assert (reader.size, reader.num_scenes, reader.seed) == ((48, 48), 10, 4)
     assert np.asarray(reader.read("val").images).shape == (2, 48, 48, 3)
-    config = make("+data=mask_folder", "data.root=a b", "data.classes=[sky,road]", "data.ignore=11")
+    config = make("+data=mask_folder", "data.root=a b", "data.class_names=[sky,road]", "data.ignore=11")
     reader = instantiate(config.data.reader, _convert_="all")
-    assert (str(reader.root), reader.classes, reader.ignore) == ("a b", ("sky", "road"), (11,))
+    assert (str(reader.root), reader.class_names, reader.ignore) == ("a b", ("sky", "road"), (11,))

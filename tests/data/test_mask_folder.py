@@ -40,7 +40,7 @@ def test_class_names_are_given_listed_or_found(tmp_path: Path, write: Write) -> 
     assert MaskFolder(root).read("train").classes.mask == tuple(str(value) for value in range(10))
     (tmp_path / "classes.txt").write_text("sky\nroad\n\ncar\ntree\n")
     assert MaskFolder(root).read("train").classes.mask == ("sky", "road", "car", "tree")
-    assert MaskFolder(root, classes=["x", "y"]).read("train").classes.mask == ("x", "y")
+    assert MaskFolder(root, class_names=["x", "y"]).read("train").classes.mask == ("x", "y")
 
 
 def test_pairs_must_match(tmp_path: Path, write: Write) -> None:

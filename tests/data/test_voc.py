@@ -61,32 +61,46 @@ def test_boxes_classes_and_difficult(tmp_path: Path, add: Callable[..., None]) -
     assert reader.read("val").images[0].shape == (8, 10, 3)
 
 
-def test_boxes_of_no_area_go_with_one_warning(
+def test_boxes_that_cannot_be_right_go_with_one_warning_a_kind(
     tmp_path: Path, add: Callable[..., None], caplog: pytest.LogCaptureFixture
 ) -> None:
+    size = "<size><width>10</width><height>8</height></size>"
     add(
         "a",
         "train",
+        size,
         thing("dog", 3, 3, 3, 3),
         thing("dog", 1, 1, 4, 4),
         thing("dog", 5, 1, 2, 4),
         thing("dog", 1, 3, 4, 3),
+        thing("cat", 1, 1, 4, 4),
+        thing("dog", 1, 1, 4, 4, difficult=1),
+        thing("dog", 6, 2, 11, 8),
+        thing("dog", 6, 2, 11.5, 8),
     )
-    add("b", "val", thing("dog", 1, 4, 3, 2))
+    add("b", "val", thing("dog", 1, 4, 3, 2), thing("dog", 6, 2, 99, 8))
     reader = VOC(str(tmp_path))
     with caplog.at_level(logging.WARNING, logger="visionkit"):
         parts = Selection(reader)
         train, val = parts["train"], parts["val"]
     assert train.boxes is not None
-    assert train.boxes.tolist() == [[1, 1, 4, 4]]
+    assert train.boxes.tolist() == [[1, 1, 4, 4], [1, 1, 4, 4], [6, 2, 11, 8], [6, 2, 11.5, 8]]
+    assert train.box_ignore is not None
+    assert not train.box_ignore.any()
     assert len(val) == 1
     assert val.boxes is not None
-    assert val.boxes.shape == (0, 4)
-    assert len(caplog.records) == 1
-    assert "4 x a box of no area" in caplog.text
-    found = [finding.path.rpartition("/")[2] for finding in reader.report.findings]
-    assert found == ["a.xml, object 1", "a.xml, object 3", "a.xml, object 4", "b.xml, object 1"]
-    assert {finding.code for finding in reader.report.findings} == {"box_empty"}
+    assert val.boxes.tolist() == [[6, 2, 99, 8]]  # no <size>, nothing to compare with
+    assert "2 x a box of no area" in caplog.text
+    assert len(caplog.records) == 4
+    found: dict[str, list[str]] = {}
+    for finding in reader.report.findings:
+        found.setdefault(finding.code, []).append(finding.path.rpartition("/")[2])
+    assert found == {
+        "box_empty": ["a.xml, object 1", "a.xml, object 4"],
+        "box_inverted": ["a.xml, object 3", "b.xml, object 1"],
+        "box_duplicate": ["a.xml, object 6"],
+        "box_outside": ["a.xml, object 8"],
+    }
 
 
 def test_without_image_sets_the_images_are_cut(tmp_path: Path, add: Callable[..., None]) -> None:
@@ -106,7 +120,8 @@ def test_broken_annotations_are_named(tmp_path: Path, add: Callable[..., None]) 
     path = tmp_path / "Annotations/a.xml"
     good = path.read_text()
     bad = {
-        "valid XML": good[:-5],
+        "line 1: is no valid XML": good[:-5],
+        "line 3: is no valid XML": good[:12] + "\n\n" + good[12:-5],
         r"<xmax> 'wide'": good.replace("<xmax>4", "<xmax>wide"),
         r"<xmax> None": good.replace("<xmax>4</xmax>", ""),
         "<ymin> 'nan'": good.replace("<ymin>1", "<ymin>nan"),
@@ -136,3 +151,28 @@ def test_missing_parts_are_named(tmp_path: Path, add: Callable[..., None]) -> No
     (tmp_path / "JPEGImages/b.jpg").unlink()
     with pytest.raises(DataError, match="JPEGImages/b: no image"):
         VOC(str(tmp_path)).read("train")
+
+
+def test_a_broken_annotation_leaves_its_image_out_where_all_is_to_be_found(
+    tmp_path: Path, add: Callable[..., None]
+) -> None:
+    add("a", "train", thing("dog", 1, 1, 4, 4))
+    add("b", "train", thing("dog", 1, 1, 4, 4), thing("", 1, 1, 4, 4), thing("dog", 5, 5, 5, 5))
+    add("c", "train", thing("dog", 1, 1, 4, 4))
+    with (tmp_path / "ImageSets/Main/train.txt").open("a") as lines:
+        lines.write("c\n../../d\ne\n")
+    (tmp_path / "JPEGImages/c.jpg").unlink()
+    with pytest.raises(DataError, match=r"train\.txt, line 5: names the file '\.\./\.\./d', which is not below"):
+        VOC(str(tmp_path)).read("train")
+    reader = VOC(str(tmp_path))
+    reader.report.lenient = True
+    train = reader.read("train")
+    assert list(train.names) == ["JPEGImages/a.jpg"]
+    found = [(finding.code, finding.path.rpartition("/")[2]) for finding in reader.report.findings]
+    assert found == [
+        ("duplicate_image", "train.txt, line 4"),
+        ("outside_root", "train.txt, line 5"),
+        ("bad_annotation", "b.xml, object 2"),
+        ("label_missing", "e.xml"),
+        ("image_missing", "c"),
+    ]

@@ -47,7 +47,7 @@ def decode_index(path: Path) -> NDArray[Any]:
         with PillowImage.open(path) as picture:
             mode = picture.mode
             values = np.asarray(picture) if mode in INDEX_MODES else None
-    except (OSError, ValueError, SyntaxError) as error:  # Pillow raises SyntaxError for broken PNG chunks
+    except (OSError, ValueError, SyntaxError, PillowImage.DecompressionBombError) as error:  # SyntaxError: PNG chunks
         raise DataError(f"{path}: cannot be read as a mask ({error}); replace or remove the file") from error
     if values is None:
         raise DataError(

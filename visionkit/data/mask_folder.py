@@ -1,100 +1,91 @@
-"""Read a segmentation data set of images and class-index masks with the same file names."""
+"""Read a segmentation data set of images and masks with the same file names."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from visionkit.config.values import SPLITS
-from visionkit.data import listing
-from visionkit.data.files import ImageFiles, MaskFiles, decode_index
-from visionkit.data.reader import Reader
+from visionkit.data import listing, pairs
+from visionkit.data.files import ImageFiles, decode_index
+from visionkit.data.mask_classes import MaskClasses, given_colours, listed_classes
+from visionkit.data.mask_files import mask_files, painted_mask, unnamed_colours
+from visionkit.data.reader import UNSPLIT, Reader
 from visionkit.data.records import Records
 from visionkit.data.strings import Strings
 from visionkit.errors import ConfigError, DataError
 from visionkit.types import IGNORE_INDEX, Classes
 
-LAYOUTS = "images/<split>/* with masks/<split>/*, or <split>/images/* with <split>/masks/*; splits are train, val, test"
-
 
 class MaskFolder(Reader):
-    """Reads `images/<split>` with `masks/<split>`, or `<split>/images` with `<split>/masks`; pairs share their stem.
+    """Reads the folders of images and masks that `pairs` finds.
 
-    `classes` are the names of the mask values 0, 1, ...; None takes the lines of `root/classes.txt` and, without that
-    file, the numbers up to the largest that the training masks hold. `ignore` are the source's values that mean void;
-    255 always does.
+    A mask holds one class number a pixel, or colours that stand for classes. What stands for what is said by
+    `class_names` (of the values 0, 1, ...) or `colours` (red, green and blue by class name); else by the lists of
+    `mask_classes`; and without those, numbers are their own names, up to the largest that the training masks hold.
+    `ignore` are the source's values that mean void; 255 always does.
     """
 
     def __init__(
-        self, root: str, classes: Sequence[str] | None = None, ignore: int | Sequence[int] | None = None
+        self,
+        root: str,
+        class_names: Sequence[str] | None = None,
+        colours: Mapping[str, Sequence[int]] | None = None,
+        ignore: int | Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         self.root = Path(root)
         self.ignore = (ignore,) if isinstance(ignore, int) else tuple(ignore or ())
         if wrong := [value for value in self.ignore if not 0 <= value <= 255]:
             raise ConfigError(f"data.ignore={wrong[0]} is no mask value; values are 0 to 255")
-        self.classes = None if classes is None else tuple(str(name) for name in classes)
+        if class_names and colours:
+            raise ConfigError("data.class_names and data.colours both name the classes; give one of them")
+        self.class_names = None if class_names is None else tuple(str(name) for name in class_names)
+        self.colours = given_colours(colours) if colours else None
+        self._found: MaskClasses | None = None
 
     def splits(self) -> tuple[str, ...]:
-        """Return the splits for which a folder of images exists."""
-        listing.require_root(self.root, LAYOUTS)
-        found = tuple(split for split in SPLITS if self._folders(split)[0].is_dir())
-        if not found:
-            raise DataError(f"{self.root}: holds no images/train and no train/images; lay it out as {LAYOUTS}")
-        return found
+        """Return the splits for which a folder of images exists, or `UNSPLIT`."""
+        return pairs.splits(self.root)
 
     def read(self, split: str) -> Records:
         """Return one split with `masks`."""
-        listing.require_split(split, self.splits(), self.root)
-        images, masks = self._pairs(split)
-        classes = self._class_names()
+        images, masks = pairs.paired(self.root, split, self.report)
+        classes = self._classes()
         names = Strings(images)
         return Records(
             images=ImageFiles(self.root, names),
             names=names,
-            classes=Classes(mask=classes),
-            masks=MaskFiles(self.root, masks, len(classes), self.ignore),
+            classes=Classes(mask=classes.names),
+            masks=mask_files(self.root, Strings(masks), classes, self.ignore),
         )
 
-    def _folders(self, split: str) -> tuple[Path, Path]:
-        if (self.root / "images").is_dir():
-            return self.root / "images" / split, self.root / "masks" / split
-        return self.root / split / "images", self.root / split / "masks"
+    def _classes(self) -> MaskClasses:
+        """Return the classes as they are given, listed, or found in the masks (read once)."""
+        if self._found is None:
+            given = self.colours or (None if self.class_names is None else MaskClasses(self.class_names))
+            found = given or listed_classes(self.root) or self._numbered()
+            if not 1 <= len(found.names) <= IGNORE_INDEX:
+                raise DataError(f"{self.root}: {len(found.names)} classes; a mask has 1 to {IGNORE_INDEX}")
+            self._found = found
+        return self._found
 
-    def _pairs(self, split: str) -> tuple[list[str], list[str]]:
-        """Return the paths of images and masks, relative to the root, in step."""
-        image_folder, mask_folder = self._folders(split)
-        if not mask_folder.is_dir():
-            raise DataError(f"{mask_folder}: does not exist; lay the data out as {LAYOUTS}")
-        images, masks = listing.by_stem(image_folder), listing.by_stem(mask_folder)
-        if not images:
-            raise DataError(f"{image_folder}: holds no images; lay the data out as {LAYOUTS}")
-        if missing := sorted(set(images) - set(masks)):
-            raise DataError(f"{image_folder / images[missing[0]]}: has no mask {missing[0]}.png in {mask_folder}")
-        if missing := sorted(set(masks) - set(images)):
-            raise DataError(f"{mask_folder / masks[missing[0]]}: has no image of that name in {image_folder}")
-        parents = [folder.relative_to(self.root).as_posix() for folder in (image_folder, mask_folder)]
-        return [f"{parents[0]}/{images[s]}" for s in images], [f"{parents[1]}/{masks[s]}" for s in images]
-
-    def _class_names(self) -> tuple[str, ...]:
-        """Return the names given, those of classes.txt, or the numbers found in the training masks (read once)."""
-        if self.classes is None:
-            listed = self.root / "classes.txt"
-            if listed.is_file():
-                lines = listed.read_text(encoding="utf-8").splitlines()
-                self.classes = tuple(line.strip() for line in lines if line.strip())
-            else:
-                self.classes = tuple(str(value) for value in range(self._largest() + 1))
-        if not 1 <= len(self.classes) <= IGNORE_INDEX:
-            raise DataError(f"{self.root}: {len(self.classes)} classes; a mask has 1 to {IGNORE_INDEX}")
-        return self.classes
-
-    def _largest(self) -> int:
+    def _numbered(self) -> MaskClasses:
+        """Return the numbers up to the largest in the masks of `train`, or of all without splits."""
+        split = UNSPLIT[0] if self.splits() == UNSPLIT else "train"
+        listing.require_split(split, self.splits(), self.root)
+        paths = pairs.paired(self.root, split, self.report)[1]
+        if painted := painted_mask(self.root, paths):
+            raise unnamed_colours(self.root, painted)
         void = [*self.ignore, IGNORE_INDEX]
         largest = -1
-        for path in self._pairs("train")[1]:
-            values = np.unique(decode_index(self.root / path)).astype(np.int64)
+        for path in paths:
+            try:
+                values = np.unique(decode_index(self.root / path)).astype(np.int64)
+            except DataError:
+                if not self.report.lenient:
+                    raise
+                continue  # whoever looks at every file names it
             largest = max(largest, int(values[~np.isin(values, void)].max(initial=-1)))
-        return largest
+        return MaskClasses(tuple(str(value) for value in range(largest + 1)))

@@ -1,151 +1,152 @@
-"""Read a detection data set in the format of Pascal VOC."""
+"""Read a data set in the format of Pascal VOC: boxes, class masks and object masks."""
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
-from typing import NamedTuple
-from xml.etree.ElementTree import Element, ParseError
+from typing import Any, Final
 
-import defusedxml.ElementTree
 import numpy as np
-from defusedxml.common import DefusedXmlException
 
-from visionkit.config.values import SPLITS
-from visionkit.data import listing
+from visionkit.data import listing, voc_lists
 from visionkit.data.files import ImageFiles
-from visionkit.data.reader import UNSPLIT, Reader
+from visionkit.data.mask_classes import MaskClasses, listed_classes
+from visionkit.data.mask_files import mask_files
+from visionkit.data.object_masks import ObjectMasks
+from visionkit.data.reader import Reader
 from visionkit.data.records import Records
 from visionkit.data.strings import Strings
-from visionkit.errors import DataError
-from visionkit.types import Classes
+from visionkit.data.voc_lists import IMAGE_SETS, Member
+from visionkit.data.voc_xml import Annotation, read_annotation
+from visionkit.errors import ConfigError, DataError
+from visionkit.types import LABEL_KINDS, Classes
 
-LAYOUTS = (
-    "JPEGImages/*.jpg, Annotations/*.xml and ImageSets/Main/{train,val,test}.txt (without the last: a fixed 80/20 cut)"
-)
+NAMES: Final = (
+    "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog",
+    "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
+)  # fmt: skip
+"""The classes of the challenge, in the order in which the values 1 to 20 of its masks count them."""
 
-
-class _Object(NamedTuple):
-    name: str
-    box: tuple[float, float, float, float]
-    difficult: bool
+NOTHING: Final = Annotation((), np.empty((0, 4), dtype=np.float32), np.empty(0, dtype=bool))
 
 
 class VOC(Reader):
-    """Reads `JPEGImages`, `Annotations` and `ImageSets/Main/<split>.txt`.
+    """Reads `JPEGImages` with `Annotations`, `SegmentationClass` and `SegmentationObject`, split by `ImageSets`.
 
-    The format is that of Everingham et al., "The Pascal Visual Object Classes (VOC) Challenge", 2010.
-    Class names are those found in the annotations of all splits, by code point; `difficult` objects become
+    The format is that of Everingham et al., "The Pascal Visual Object Classes (VOC) Challenge", 2010. `image_set` says
+    whose lists count, `Main` (of images with boxes) or `Segmentation` (of images with masks); None takes both together.
+    A sample carries boxes and a mask where it has the files.
+
+    Boxes: class names are those found in the annotations of all splits, by code point; `difficult` objects become
     `box_ignore`. An image without objects is kept. Coordinates are taken as edges as they stand, which is what the
     annotation tools of today write: xmax - xmin is the width. (The original counts pixels from 1 and includes the last:
-    its boxes come out half a pixel to the right and one pixel too small.) Boxes of no area, also inverted ones, are
-    dropped with a warning.
+    its boxes come out half a pixel to the right and one pixel too small.)
+
+    Masks: the values are named by the lists of `mask_classes`; without one they are background and `NAMES`, unless the
+    boxes have other classes. Object masks become `instances` of the boxes when every image of the data set has one: in
+    the original with `image_set=Segmentation`.
     """
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, image_set: str | None = None) -> None:
         super().__init__()
+        if image_set not in (None, *IMAGE_SETS):
+            raise ConfigError(f"data.image_set={image_set} is unknown; choose {', '.join(IMAGE_SETS)} or null for both")
         self.root = Path(root)
-        self._objects: dict[str, list[_Object]] | None = None
+        self.image_sets = IMAGE_SETS if image_set is None else (image_set,)
+        self._read: tuple[dict[str, list[str]], dict[str, Annotation]] | None = None
 
     def splits(self) -> tuple[str, ...]:
-        """Return the splits that ImageSets/Main lists, or `UNSPLIT` without it."""
-        listing.require_root(self.root, LAYOUTS)
-        for name in ("JPEGImages", "Annotations"):
-            if not (self.root / name).is_dir():
-                raise DataError(f"{self.root}: has no folder {name}; lay it out as {LAYOUTS}")
-        if not self._lists.is_dir():
-            return UNSPLIT
-        found = tuple(split for split in SPLITS if (self._lists / f"{split}.txt").is_file())
-        if not found:
-            raise DataError(f"{self._lists}: holds none of train.txt, val.txt, test.txt; lay the data out as {LAYOUTS}")
-        return found
+        """Return the splits that ImageSets lists, or `UNSPLIT` without lists."""
+        return voc_lists.splits(self.root, self.image_sets)
 
     def read(self, split: str) -> Records:
-        """Return one split with `boxes`."""
+        """Return one split with `boxes`, `masks` or both, and `instances` where there are."""
         listing.require_split(split, self.splits(), self.root)
-        objects = self._all_objects()
-        classes = tuple(sorted({item.name for items in objects.values() for item in items}))
-        if not classes:
-            raise DataError(f"{self.root / 'Annotations'}: no annotation holds an object")
-        number = {name: index for index, name in enumerate(classes)}
-        files = listing.by_stem(self.root / "JPEGImages")
-        stems = self._stems(split)
-        if missing := [stem for stem in stems if stem not in files]:
-            raise DataError(
-                f"{self.root / 'JPEGImages' / missing[0]}: no image of that name, but the split {split} lists it"
+        members, annotations = self._everything()
+        files = self._files("JPEGImages")
+        missing = [stem for stem in members[split] if stem not in files]
+        for stem in missing:
+            self.report.error(
+                "image_missing",
+                self.root / "JPEGImages" / stem,
+                f"no image of that name, but the split {split} lists it",
             )
-        flat = [item for stem in stems for item in objects[stem]]
+        stems = [stem for stem in members[split] if stem in files]
+        box_classes = tuple(sorted({name for found in annotations.values() for name in found.names})) or None
+        masks = self._files("SegmentationClass")
+        if not box_classes and not masks:
+            raise DataError(f"{self.root / 'Annotations'}: no annotation holds an object")
+        mask_classes = self._mask_classes(box_classes) if masks else None
+        has = {"boxes": [stem in annotations for stem in stems], "mask": [stem in masks for stem in stems]}
+        present = np.zeros((len(stems), len(LABEL_KINDS)), dtype=bool)
+        fields: dict[str, Any] = {}
+        if box_classes:
+            present[:, LABEL_KINDS.index("boxes")] = has["boxes"]
+            fields |= _boxes([annotations.get(stem, NOTHING) for stem in stems], box_classes)
+        if mask_classes:
+            present[:, LABEL_KINDS.index("mask")] = has["mask"]
+            # Those without a mask have the path that it would have, which is never opened.
+            paths = Strings(f"SegmentationClass/{masks.get(stem, f'{stem}.png')}" for stem in stems)
+            fields["masks"] = mask_files(self.root, paths, mask_classes, ())
+        objects = self._files("SegmentationObject")
+        if box_classes and all(stem in objects for listed in members.values() for stem in listed):
+            paths = Strings(f"SegmentationObject/{objects[stem]}" for stem in stems)
+            fields["instances"] = ObjectMasks(self.root, paths, fields["boxes"], fields["box_start"])
         names = Strings(f"JPEGImages/{files[stem]}" for stem in stems)
         return Records(
             images=ImageFiles(self.root, names),
             names=names,
-            classes=Classes(boxes=classes),
-            boxes=np.asarray([item.box for item in flat], dtype=np.float32).reshape(-1, 4),
-            box_label=np.asarray([number[item.name] for item in flat], dtype=np.int64),
-            box_ignore=np.asarray([item.difficult for item in flat], dtype=bool),
-            box_start=np.cumsum([0, *(len(objects[stem]) for stem in stems)], dtype=np.int64),
+            classes=Classes(boxes=box_classes, mask=mask_classes.names if mask_classes else None),
+            present=present,
+            **fields,
         )
 
-    @property
-    def _lists(self) -> Path:
-        return self.root / "ImageSets" / "Main"
-
-    def _stems(self, split: str) -> list[str]:
-        if not self._lists.is_dir():
-            stems = sorted(path.stem for path in (self.root / "Annotations").glob("*.xml"))
-        else:
-            lines = (self._lists / f"{split}.txt").read_text(encoding="utf-8").splitlines()
-            stems = [line.strip() for line in lines if line.strip()]
-        if not stems:
-            raise DataError(f"{self.root}: the split {split} is empty; lay the data out as {LAYOUTS}")
-        return stems
-
-    def _all_objects(self) -> dict[str, list[_Object]]:
-        """Return the objects of every listed image, read once, without boxes of no area."""
-        if self._objects is None:
-            everything: dict[str, list[_Object]] = {}
+    def _everything(self) -> tuple[dict[str, list[str]], dict[str, Annotation]]:
+        """Return the usable images of each split, and the annotations of all of them; read once."""
+        if self._read is None:
+            annotations: dict[str, Annotation] = {}
+            masks = self._files("SegmentationClass")
+            usable: dict[str, list[str]] = {}
             for split in self.splits():
-                for stem in self._stems(split):
-                    path = self.root / "Annotations" / f"{stem}.xml"
-                    found = _parse(path)
-                    kept = [item for item in found if item.box[2] > item.box[0] and item.box[3] > item.box[1]]
-                    everything[stem] = kept
-                    for number, item in enumerate(found, start=1):
-                        if item not in kept:
-                            self.report.warning(
-                                "box_empty",
-                                f"{path}, object {number}",
-                                "a box of no area (xmax <= xmin or ymax <= ymin) is left out",
-                            )
-            self._objects = everything
-        return self._objects
+                members = voc_lists.members(self.root, self.image_sets, split, self.report)
+                usable[split] = [member.stem for member in members if self._take(member, annotations, masks)]
+            self._read = usable, annotations
+        return self._read
 
+    def _take(self, member: Member, annotations: dict[str, Annotation], masks: dict[str, str]) -> bool:
+        """Return whether an image has what it needs, its annotation among the others."""
+        if member.needs_mask and member.stem not in masks:
+            path = self.root / "SegmentationClass" / f"{member.stem}.png"
+            self.report.error("mask_missing", path, "does not exist, but ImageSets/Segmentation lists its image")
+            return False
+        path = self.root / "Annotations" / f"{member.stem}.xml"
+        if member.needs_boxes or path.is_file():
+            found = read_annotation(path, self.report)
+            if found is None:
+                return False
+            annotations[member.stem] = found
+        return True
 
-def _parse(path: Path) -> list[_Object]:
-    try:
-        tree = defusedxml.ElementTree.parse(path)
-    except OSError as error:
+    def _mask_classes(self, box_classes: tuple[str, ...] | None) -> MaskClasses:
+        listed = listed_classes(self.root)
+        if listed is not None:
+            return listed
+        if set(box_classes or ()) <= set(NAMES):
+            return MaskClasses(("background", *NAMES))
         raise DataError(
-            f"{path}: cannot be read ({error.strerror}); every listed image needs its annotation"
-        ) from error
-    except (ParseError, DefusedXmlException) as error:
-        raise DataError(f"{path}: is no valid XML ({error}); repair or remove the file") from error
-    return [_object(path, element) for element in tree.iter("object")]
+            f"{self.root / 'SegmentationClass'}: the boxes have other classes than those of the challenge, so nothing says "
+            f"what the masks' values mean; write the names of 0, 1, ... into {self.root / 'classes.txt'}, one a line"
+        )
+
+    def _files(self, folder: str) -> dict[str, str]:
+        """Return the pictures of a folder by stem; none where it does not exist."""
+        return listing.by_stem(self.root / folder) if (self.root / folder).is_dir() else {}
 
 
-def _object(path: Path, element: Element) -> _Object:
-    name = (element.findtext("name") or "").strip()
-    if not name:
-        raise DataError(f"{path}: an object has no <name>")
-    texts = {side: element.findtext(f"bndbox/{side}") for side in ("xmin", "ymin", "xmax", "ymax")}
-    sides: list[float] = []
-    for side, text in texts.items():
-        try:
-            value = float(text or "")
-        except ValueError:
-            value = math.nan
-        if not math.isfinite(value):
-            raise DataError(f"{path}: object {name!r} has <{side}> {text!r}; a number of pixels is needed")
-        sides.append(value)
-    difficult = (element.findtext("difficult") or "0").strip() not in ("0", "")
-    return _Object(name, (sides[0], sides[1], sides[2], sides[3]), difficult)
+def _boxes(found: list[Annotation], classes: tuple[str, ...]) -> dict[str, Any]:
+    number = {name: index for index, name in enumerate(classes)}
+    return {
+        "boxes": np.concatenate([NOTHING.boxes, *(item.boxes for item in found)]),
+        "box_label": np.asarray([number[name] for item in found for name in item.names], dtype=np.int64),
+        "box_ignore": np.concatenate([NOTHING.difficult, *(item.difficult for item in found)]),
+        "box_start": np.cumsum([0, *(len(item.names) for item in found)], dtype=np.int64),
+    }
