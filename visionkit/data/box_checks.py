@@ -17,15 +17,16 @@ SLACK: Final = 1.0
 def sound_boxes(
     boxes: NDArray[np.float64],
     labels: NDArray[np.int64],
-    size: tuple[int, int] | None,
+    size: tuple[int, int] | NDArray[np.int64] | None,
     where: Callable[[int], str],
     report: Report,
 ) -> NDArray[np.int64]:
-    """Return the rows of an image's boxes (n, 4), x1 y1 x2 y2 in pixels, that can be used; the report says why not.
+    """Return the rows of boxes (n, 4), x1 y1 x2 y2 in pixels, that can be used; the report says why the others cannot.
 
-    Left out are boxes of no area, inverted ones and repeated ones of the same label. Those beyond the image of `size`
-    (height, width; None = unknown) are kept: whoever reads the sample clips them to what was decoded. `where` names the
-    file and place of a row.
+    Left out are boxes of no area, inverted ones and repeated ones of the same label: boxes of several images have
+    labels of their own in each. Those beyond their image are kept: whoever reads the sample clips them to what was
+    decoded. `size` is the height and width of one image or of each box's, None = unknown; `where` names a row's file
+    and place.
     """
     if not len(boxes):
         return np.empty(0, dtype=np.int64)
@@ -36,8 +37,7 @@ def sound_boxes(
     repeated = ~inverted & ~empty & ~np.isin(np.arange(len(boxes)), first)
     outside = np.zeros(len(boxes), dtype=bool)
     if size is not None:
-        height, width = size
-        beyond = (boxes[:, :2] < -SLACK) | (boxes[:, 2:] > np.asarray([width, height]) + SLACK)
+        beyond = (boxes[:, :2] < -SLACK) | (boxes[:, 2:] > np.asarray(size)[..., ::-1] + SLACK)
         outside = beyond.any(axis=1) & ~inverted & ~empty & ~repeated
     for code, wrong, text in (
         ("box_empty", empty, "a box of no area is left out; draw or delete it"),

@@ -133,8 +133,8 @@ class VOC(Reader):
         if set(box_classes or ()) <= set(NAMES):
             return MaskClasses(("background", *NAMES))
         raise DataError(
-            f"{self.root / 'SegmentationClass'}: the boxes have other classes than those of the challenge, so nothing says "
-            f"what the masks' values mean; write the names of 0, 1, ... into {self.root / 'classes.txt'}, one a line"
+            f"{self.root / 'SegmentationClass'}: the boxes have other classes than those of the challenge, so nothing "
+            f"says what the masks' values mean; write their names, one a line, into {self.root / 'classes.txt'}"
         )
 
     def _files(self, folder: str) -> dict[str, str]:
