@@ -82,7 +82,7 @@ def test_boxes_are_in_the_pixels_of_the_upright_image(tmp_path: Path, add: Calla
         ("path: .\ntrain: images/train\nval: images/val\n", "images/train/a.jpg", "images/val/b.jpg"),
         ("path: ../sets/mine\ntrain: images/train\nval: images/val\n", "images/train/a.jpg", "images/val/b.jpg"),
         ("path: sub\ntrain: images/train\nval: images/val\n", "sub/images/train/a.jpg", "sub/images/val/b.jpg"),
-        ("train: ../train/images\nval: ../val/images\ntest: ../test/images\n", "train/images/a.jpg", "val/images/b.jpg"),
+        ("train: ../train/images\nval: ../v/images\ntest: ../test/images\n", "train/images/a.jpg", "v/images/b.jpg"),
         ("train: [images/one, images/two]\nval: images/val\n", "images/two/a.jpg", "images/val/b.jpg"),
         ("train: lists/t.txt\nval: lists/v.txt\n", "images/x/a.jpg", "images/x/b.jpg"),
         ("path: {root}\ntrain: {root}/images/train\nval: images/val\n", "images/train/a.jpg", "images/val/b.jpg"),

@@ -41,8 +41,8 @@ class Rows(NamedTuple):
 def read_labels(path: Path, num_classes: int | None, report: Report) -> list[Row] | None:
     """Return the objects of a label file, or None where a line cannot be read. No file means no objects.
 
-    `num_classes` None lets every number pass. An image with a line that cannot be read is of no use: it would teach that
-    nothing is there.
+    `num_classes` None lets every number pass. An image with a line that cannot be read is of no use: it would teach
+    that nothing is there.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
