@@ -11,6 +11,13 @@ from visionkit.errors import DataError
 
 IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"})
 
+SPLIT_FOLDERS: Final = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation"),
+    "test": ("test", "testing"),
+}
+"""What the folders and lists of a split are called."""
+
 
 def require_root(root: Path, layouts: str) -> None:
     """Raise DataError unless `root` is a folder; `layouts` says what is allowed inside."""

@@ -15,13 +15,6 @@ from visionkit.errors import DataError
 
 IMAGES: Final = ("images", "image", "imgs", "img")
 MASKS: Final = ("masks", "mask", "labelmaps", "labels", "label", "annotations")
-SPLIT_FOLDERS: Final = {
-    "train": ("train", "training"),
-    "val": ("val", "valid", "validation"),
-    "test": ("test", "testing"),
-}
-"""What folders of a split are called."""
-
 LAYOUTS: Final = (
     "images/<split>/* with masks/<split>/*, or <split>/images/* with <split>/masks/*, or images/* with masks/* without "
     "splits; splits are train, val, test"
@@ -62,10 +55,10 @@ def _candidates(root: Path, split: str) -> Iterator[Pair]:
                 if _holds_images(root / image):
                     yield Pair(root / image, root / mask)
                 continue
-            for name in SPLIT_FOLDERS[split]:
+            for name in listing.SPLIT_FOLDERS[split]:
                 yield Pair(root / image / name, root / mask / name)
                 yield Pair(root / name / image, root / name / mask)
-    for name in SPLIT_FOLDERS.get(split, ()):
+    for name in listing.SPLIT_FOLDERS.get(split, ()):
         for ending in ("_masks", "_labels", "annot"):
             if (root / f"{name}{ending}").is_dir():
                 yield Pair(root / name, root / f"{name}{ending}")

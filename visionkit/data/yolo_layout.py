@@ -10,7 +10,6 @@ import yaml
 
 from visionkit.config.values import SPLITS
 from visionkit.data import listing
-from visionkit.data.pairs import SPLIT_FOLDERS
 from visionkit.data.reader import UNSPLIT
 from visionkit.data.report import Report
 from visionkit.errors import DataError
@@ -46,7 +45,7 @@ def find_layout(root: Path, report: Report) -> Layout:
         return _described(root, path, report)
     sources = {}
     for split in SPLITS:
-        places = [place for name in SPLIT_FOLDERS[split] for place in (f"images/{name}", f"{name}/images")]
+        places = [place for name in listing.SPLIT_FOLDERS[split] for place in (f"images/{name}", f"{name}/images")]
         if found := tuple(Source(place, str(root / place)) for place in places if (root / place).is_dir()):
             sources[split] = found
     if not sources and (root / "images").is_dir():
