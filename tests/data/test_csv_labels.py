@@ -66,7 +66,7 @@ def test_one_label_an_image_under_any_names(root: Path, head: str) -> None:
 def test_other_delimiters_and_byte_order_marks(root: Path, delimiter: str, end: str, encoding: str) -> None:
     lines = [("Bild", "Größe"), ("a.jpg", "groß"), ("", ""), ("b c.png", '"klein, ""fein"""')]
     put(root, end.join(delimiter.join(line) for line in lines), encoding=encoding)
-    records = CSVLabels(str(root), separator="").read("all")
+    records = CSVLabels(str(root), image="Bild", label="Größe", separator="").read("all")
     assert named(records) == {"a.jpg": ["groß"], "b c.png": ['klein, "fein"']}
     assert records.kinds == ("labels",)
 

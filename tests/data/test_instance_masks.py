@@ -134,6 +134,8 @@ def test_what_is_wrong_is_named(tmp_path: Path, write: Write) -> None:
     train = reader.read("train")
     assert list(train.names) == ["train/a/images/x.png"]
     check(train)
+    assert train.boxes is not None
+    assert len(train.boxes) == 2
     found = [(f.code, f.level, Path(f.path).relative_to(tmp_path).as_posix()) for f in reader.report.findings]
     assert found == [
         ("image_missing", "error", "train/d/images"),

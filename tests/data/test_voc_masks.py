@@ -14,7 +14,7 @@ from visionkit.errors import ConfigError, DataError
 
 Write = Callable[..., Path]
 
-DOG, CAT, FLAT = ("dog", 1, 1, 4, 5), ("cat", 5, 2, 9, 7), ("dog", 2, 2, 2, 6)
+DOG, CAT, FLAT, GONE = ("dog", 1, 1, 4, 5), ("cat", 5, 2, 9, 7), ("dog", 2, 2, 2, 6), ("cat", 0, 6, 2, 8)
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def add(tmp_path: Path, write: Write) -> Callable[..., None]:
         if masks:
             # The objects are counted from the right here, and one has no box: numbers follow overlap, not order.
             classes, numbers = np.zeros((8, 10), dtype=np.uint8), np.zeros((8, 10), dtype=np.uint8)
-            classes[1:5, 1:4], numbers[1:5, 1:4] = 12, 2
+            classes[1:5, 1:4], numbers[1:5, 1:4] = 12, 4
             classes[2:7, 5:9], numbers[2:7, 5:9] = 8, 1
             classes[7, 0], numbers[7, 0] = 255, 255
             numbers[7, 9] = 3
@@ -55,7 +55,7 @@ def add(tmp_path: Path, write: Write) -> Callable[..., None]:
 
 
 def test_object_masks_get_the_numbers_of_the_boxes(tmp_path: Path, add: Callable[..., None]) -> None:
-    add("a", "Main/train.txt Segmentation/train.txt", (CAT, FLAT, DOG), masks=True)
+    add("a", "Main/train.txt Segmentation/train.txt", (CAT, FLAT, DOG, GONE), masks=True)
     add("b", "Segmentation/val.txt", (DOG, CAT), masks=True)
     reader = VOC(str(tmp_path))
     assert reader.splits() == ("train", "val")
@@ -74,7 +74,12 @@ def test_object_masks_get_the_numbers_of_the_boxes(tmp_path: Path, add: Callable
         assert (sample.mask[3, 2], sample.mask[3, 6], sample.mask[0, 0], sample.mask[7, 0]) == (12, 8, 0, 255)
         assert (NAMES[12 - 1], NAMES[8 - 1]) == ("dog", "cat")
         assert sample.box_label is not None
-        assert sample.box_label.tolist() == ([0, 1] if cat == 1 else [1, 0])
+        assert sample.box_label.tolist() == ([0, 1, 0] if cat == 1 else [1, 0])
+
+
+def test_the_names_of_the_challenge_are_in_its_order() -> None:
+    assert list(NAMES) == sorted(NAMES)
+    assert (len(NAMES), NAMES[0], NAMES[14], NAMES[19]) == (20, "aeroplane", "person", "tvmonitor")
 
 
 def test_samples_carry_what_there_is(tmp_path: Path, add: Callable[..., None]) -> None:

@@ -10,6 +10,7 @@ from PIL import Image as PillowImage
 from visionkit.data.reader import UNSPLIT
 from visionkit.data.sample import read_sample
 from visionkit.data.yolo import YOLO
+from visionkit.data.yolo_layout import label_path
 from visionkit.errors import DataError
 
 Write = Callable[..., Path]
@@ -113,6 +114,9 @@ def test_folders_tell_the_splits_without_data_yaml(tmp_path: Path, add: Callable
     reader = YOLO(str(tmp_path))
     assert reader.splits() == ("train", "val")
     assert reader.read("train").classes.boxes == ("0", "1", "2", "3")
+    lines(tmp_path, f"nc: 5\ntrain: {layout.format('train')}\n")
+    assert YOLO(str(tmp_path)).read("train").classes.boxes == ("0", "1", "2", "3", "4")
+    (tmp_path / "data.yaml").unlink()
     (tmp_path / "classes.txt").write_text("ant\nbee\ncat\ndog\n")
     assert YOLO(str(tmp_path)).read("train").classes.boxes == ("ant", "bee", "cat", "dog")
 
@@ -129,6 +133,19 @@ def test_without_splits_and_with_labels_beside_the_images(tmp_path: Path, add: C
     assert list(train.names) == ["obj/b.jpg"]
     assert train.box_label is not None
     assert train.box_label.tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("image", "label"),
+    [
+        ("images/train/a.b.jpg", "labels/train/a.b.txt"),
+        ("images/x/images/a.jpg", "images/x/labels/a.txt"),
+        ("x/images.jpg", "x/images.txt"),
+        ("my images/a.png", "my images/a.txt"),
+    ],
+)
+def test_where_labels_lie(image: str, label: str) -> None:
+    assert label_path(image) == label
 
 
 SQUARE = "0 0.1 0.125 0.7 0.125 0.7 0.75 0.1 0.75\n"  # x 1 to 7, y 1 to 6
@@ -231,7 +248,7 @@ def test_rows_that_cannot_be_read_are_named(tmp_path: Path, add: Callable[..., N
 
 
 def test_boxes_that_cannot_be_right_are_warned_of(tmp_path: Path, add: Callable[..., None]) -> None:
-    add("images/train/a.jpg", BOX + "0 0.9 0.5 0.5 0.5\n" + BOX + "0 0.5 0.5 0 0.5\n")
+    add("images/train/a.jpg", BOX + "0 0.9 0.5 0.5 0.5\n" + BOX + "0 0.5 0.5 0 0.5\n1" + BOX[1:])
     add("images/train/b.jpg", BOX)
     add("images/val/a.jpg", "0 1.005 0.5 0.1 0.5\n")
     lines(tmp_path, YAML)
@@ -239,8 +256,8 @@ def test_boxes_that_cannot_be_right_are_warned_of(tmp_path: Path, add: Callable[
     train = reader.read("train")
     assert train.boxes is not None
     assert train.box_start is not None
-    assert train.boxes[[0, 2]].tolist() == [[1, 2, 5, 6], [1, 2, 5, 6]]
-    assert train.box_start.tolist() == [0, 2, 3]
+    assert train.boxes[[0, 2, 3]].tolist() == [[1, 2, 5, 6]] * 3
+    assert train.box_start.tolist() == [0, 3, 4]
     found = [(finding.code, finding.path.rpartition("/")[2]) for finding in reader.report.findings]
     assert found == [
         ("box_empty", "a.txt, line 4"),
