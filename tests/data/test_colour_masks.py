@@ -101,7 +101,7 @@ def test_broken_lists_are_named_with_their_line(tmp_path: Path) -> None:
         ("class_dict.csv", "name,r,g,b\nsky,1,2,300\n", r"class_dict\.csv, line 2: \[1, 2, 300\] is no colour"),
         ("class_dict.csv", "name,r,g,b\nsky,1,2,3\nroad,1,2,3\n", r"line 3: 'road' has the colour \[1, 2, 3\], which"),
         ("labelmap.txt", "sky:1,2,3::\nroad\n", r"labelmap\.txt, line 2: 'road' has no colour"),
-        ("classes.txt", b"sky\n\xe4\n", r"classes\.txt: is no UTF-8"),
+        ("classes.txt", b"sky\n\xe4\n", r"classes\.txt, line 2: is no UTF-8 text"),
     ):
         path = tmp_path / name
         path.write_bytes(text) if isinstance(text, bytes) else path.write_text(text)

@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from visionkit.data import listing
 from visionkit.data.report import Report
 from visionkit.errors import DataError
 
@@ -38,7 +39,7 @@ def read_table(path: Path, report: Report) -> Table:
     Raises:
         DataError: The file is no UTF-8 text, has no columns, or a quote is not closed.
     """
-    text = _text(path)
+    text = listing.text(path)
     head = text.partition("\n")[0]
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(DELIMITERS, key=head.count), strict=True)
     try:
@@ -63,12 +64,3 @@ def read_table(path: Path, report: Report) -> Table:
     if not rows:
         raise DataError(f"{path}: holds no rows; add a line for each image")
     return Table(path, tuple(named), rows)
-
-
-def _text(path: Path) -> str:
-    encoded = path.read_bytes()
-    try:
-        return encoded.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = encoded[: error.start].count(b"\n") + 1
-        raise DataError(f"{path}, line {line}: is no UTF-8 text ({error.reason}); save the file as UTF-8") from error

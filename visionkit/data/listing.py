@@ -44,6 +44,16 @@ def inside(root: Path, name: str, where: str | Path, report: Report) -> str | No
     return path.as_posix()
 
 
+def text(path: Path) -> str:
+    """Return a UTF-8 text file, a byte order mark taken off. Raises DataError, with the line, for another encoding."""
+    encoded = path.read_bytes()
+    try:
+        return encoded.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = encoded[: error.start].count(b"\n") + 1
+        raise DataError(f"{path}, line {line}: is no UTF-8 text ({error.reason}); save the file as UTF-8") from error
+
+
 def folders(root: Path) -> list[str]:
     """Return the names of the visible folders in `root`, by code point."""
     return sorted(entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from visionkit.data import listing
 from visionkit.errors import ConfigError, DataError
 from visionkit.types import IGNORE_INDEX
 
@@ -42,10 +43,7 @@ def listed_classes(root: Path) -> MaskClasses | None:
     for name in LISTS:
         path = root / name
         if path.is_file():
-            try:
-                lines = path.read_text(encoding="utf-8-sig").splitlines()
-            except UnicodeDecodeError as error:
-                raise DataError(f"{path}: is no UTF-8 text ({error}); save it as UTF-8") from error
+            lines = listing.text(path).splitlines()
             return _table(path, lines) if path.suffix == ".csv" else _lines(path, lines)
     return None
 

@@ -78,7 +78,7 @@ def _listed(root: Path, image_sets: Sequence[str], split: str, report: Report) -
         if not path.is_file():
             continue
         seen: set[str] = set()
-        for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
+        for number, line in enumerate(listing.text(path).splitlines(), start=1):
             where = f"{path}, line {number}"
             stem = line.strip()
             if not stem or listing.inside(root, stem, where, report) is None:

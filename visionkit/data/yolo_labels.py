@@ -44,13 +44,9 @@ def read_labels(path: Path, num_classes: int | None, report: Report) -> list[Row
     `num_classes` None lets every number pass. An image with a line that cannot be read is of no use: it would teach
     that nothing is there.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
+    if not path.is_file():
         return []
-    except UnicodeDecodeError as error:
-        report.error("bad_annotation", path, f"is no text ({error}); write the labels anew")
-        return None
+    text = path.read_text(encoding="utf-8-sig", errors="replace")
     rows: list[Row] = []
     broken = False
     for number, line in enumerate(text.splitlines(), start=1):

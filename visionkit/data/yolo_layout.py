@@ -64,7 +64,7 @@ def image_paths(root: Path, source: Source, report: Report) -> list[str]:
         visible = [name for name in found if not name.name.startswith(".") and (root / name).is_file()]
         return sorted(name.as_posix() for name in visible)
     names = []
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
+    for number, line in enumerate(listing.text(path).splitlines(), start=1):
         where = f"{path}, line {number}"
         if not line.strip():
             continue
@@ -98,11 +98,11 @@ def _config(root: Path) -> Path | None:
 
 def _described(root: Path, path: Path, report: Report) -> Layout:
     try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+        config = yaml.safe_load(listing.text(path))
     except yaml.MarkedYAMLError as error:
         line = "" if error.problem_mark is None else f", line {error.problem_mark.line + 1}"
         raise DataError(f"{path}{line}: is no valid YAML ({error.problem}); repair the file") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except yaml.YAMLError as error:
         raise DataError(f"{path}: is no valid YAML ({error}); repair the file") from error
     if not isinstance(config, dict):
         raise DataError(f"{path}: holds no keys; it needs names, train and val")
@@ -121,8 +121,8 @@ def _names(path: Path, config: dict[Any, Any]) -> tuple[str, ...] | None:
         if sorted(names, key=str) != sorted(range(len(names)), key=str):
             raise DataError(f"{path}: names has the numbers {list(names)}; they go from 0 to {len(names) - 1}")
         names = [names[number] for number in range(len(names))]
-    if names is None:
-        return None if count is None else tuple(str(number) for number in range(int(count)))
+    if names is None and (count is None or type(count) is int):
+        return None if count is None else tuple(str(number) for number in range(count))
     if not isinstance(names, list) or not names:
         raise DataError(f"{path}: names is {names!r}; write a list, or the name behind each number")
     if isinstance(count, int) and count != len(names):
@@ -158,4 +158,4 @@ def _existing(root: Path, base: str, text: str) -> str | None:
 
 
 def _lines(path: Path) -> tuple[str, ...]:
-    return tuple(line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip())
+    return tuple(line.strip() for line in listing.text(path).splitlines() if line.strip())
