@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 class PolygonMasks:
     """A mask an image, drawn of its polygons: pixels of polygon m get `values[m]`, all others 0.
 
-    The polygon of fewer pixels lies on top, of equal ones the later. Which pixels belong to a polygon is what COCO's own
-    tools say.
+    The polygon of fewer pixels lies on top, of equal ones the later. Which pixels a polygon has is what COCO's
+    own tools say.
 
     Args:
         sizes: (N, 2) Height and width of the images.
