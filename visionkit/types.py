@@ -79,7 +79,7 @@ class Boxes(NamedTuple):
 Prediction = ClassScores | MaskScores | Boxes
 
 Image = NDArray[np.uint8]
-"""(H, W, 3) RGB for images, (H, W) for masks."""
+"""(H, W, C) for images, RGB unless `data.channels` says otherwise; (H, W) for masks."""
 
 
 class Classes(NamedTuple):

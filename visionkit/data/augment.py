@@ -7,7 +7,7 @@ import os
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # it looks for a new version over the network at import otherwise
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import albumentations
@@ -70,6 +70,19 @@ class Augment:
             self._boxed = albumentations.Compose(self._spatial_steps, bbox_params=boxes, **shared)
         self._pixel = albumentations.Compose(self._pixel_steps, **shared)
 
+    def check(self, channels: int) -> None:
+        """Raise ConfigError for the first transform that cannot take images of a number of channels."""
+        for place, steps in (("augment.spatial", self._spatial_steps), ("augment.pixel", self._pixel_steps)):
+            for step in _singly(steps):
+                step.set_random_state(np.random.default_rng(0), random.Random(0))
+                image = np.zeros((32, 32, channels), dtype=np.uint8)
+                try:
+                    made = step(force_apply=True, image=image)["image"].shape
+                except Exception as error:  # whatever comes out of the library, it is for want of RGB
+                    raise _unfit(f"{place}.{type(step).__name__}", channels, str(error)) from error
+                if len(made) != 3 or made[2] != channels:
+                    raise _unfit(f"{place}.{type(step).__name__}", channels, f"makes {made} of them")
+
     def begin(self, seed: int, epoch: int, index: int, *again: int) -> None:
         """Make the randomness of the next `spatial` and `pixel` calls a function of these numbers."""
         generator = np.random.default_rng((seed, epoch, index, *again))
@@ -107,6 +120,20 @@ class Augment:
         if not self._pixel_steps:
             return sample
         return sample._replace(image=self._pixel(image=sample.image)["image"])
+
+
+def _singly(steps: Sequence[Any]) -> Iterator[Any]:
+    """Yield all transforms, those inside groups too."""
+    for step in steps:
+        if isinstance(step, albumentations.BaseCompose):
+            yield from _singly(step.transforms)
+        else:
+            yield step
+
+
+def _unfit(where: str, channels: int, reason: str) -> ConfigError:
+    short = " ".join(reason.split())[:160]
+    return ConfigError(f"{where}: cannot change images of {channels} channels ({short}); leave it out")
 
 
 def _refuse_pixel(transform: Any, where: str) -> None:

@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
+from visionkit.data.raw import ARRAY, decode, is_plain, read_raw
 from visionkit.data.strings import Strings
+from visionkit.data.window import Window, upper_bits
 from visionkit.errors import DataError
 from visionkit.types import IGNORE_INDEX, Image
 
@@ -19,30 +21,32 @@ INDEX_MODES = ("L", "P", "1", "I;16", "I")
 """Pillow's names for pictures with one number a pixel; a palette's numbers are kept, its colours are not looked at."""
 
 
-def decode_image(path: Path) -> Image:
-    """Return a file as (H, W, 3) RGB uint8, turned upright by its EXIF orientation.
+def decode_image(path: Path, window: Window | None = None) -> Image:
+    """Return a file as (H, W, 3) RGB uint8, turned upright by its EXIF orientation, or as a window shows it.
 
-    Grey becomes three equal channels, an alpha channel is dropped, 16 bits are cut to the upper 8.
+    Grey becomes three equal channels, an alpha channel is dropped, 16 bits are cut to the upper 8, which the log says.
 
     Raises:
-        DataError: The file is missing, empty or no picture that OpenCV knows.
+        DataError: The file is missing, empty, too large or no picture, or needs a window.
     """
-    try:
-        encoded = np.fromfile(path, dtype=np.uint8)  # imread cannot open every file name on every system
-        image = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if encoded.size else None
-    except (OSError, cv2.error) as error:
-        raise DataError(f"{path}: cannot be read as an image ({error}); replace or remove the file") from error
-    if image is None:
-        raise DataError(f"{path}: cannot be decoded as an image; replace or remove the file")
+    if window is not None or not is_plain(path):
+        return (window or Window()).apply(read_raw(path), path)
+    image = decode(path, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    if image.dtype == np.uint16:
+        image = upper_bits(image, path)
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB, image), dtype=np.uint8)
 
 
 def decode_index(path: Path) -> NDArray[Any]:
-    """Return the numbers stored in a single-channel picture, palette PNG included, as (H, W) of any integer type.
+    """Return the numbers stored in a picture of one channel or an array (.npy), as (H, W) of any integer type.
+
+    A palette PNG gives its indices.
 
     Raises:
-        DataError: The file is missing, no picture, or has several channels.
+        DataError: The file is missing, no picture, too large, or has several channels.
     """
+    if path.suffix.lower() == ARRAY:
+        return _index_array(path)
     try:
         with PillowImage.open(path) as picture:
             mode = picture.mode
@@ -57,18 +61,33 @@ def decode_index(path: Path) -> NDArray[Any]:
     return values.astype(np.uint8) if values.dtype == bool else values
 
 
-class ImageFiles:
-    """The images of one split, decoded when asked for."""
+def _index_array(path: Path) -> NDArray[Any]:
+    values = read_raw(path)
+    if values.shape[2] != 1 or not np.issubdtype(values.dtype, np.integer):
+        raise DataError(
+            f"{path}: holds {values.dtype} of the shape {values.shape}, but a mask holds one class number a pixel; "
+            "save an array (height, width) of whole numbers"
+        )
+    return values[..., 0]
 
-    def __init__(self, root: str | Path, paths: Iterable[str]) -> None:
+
+class ImageFiles:
+    """The images of one split, decoded when asked for, as `window` shows them; None for RGB of 8 bits."""
+
+    def __init__(self, root: str | Path, paths: Iterable[str], window: Window | None = None) -> None:
         self.root = Path(root)
         self.paths = paths if isinstance(paths, Strings) else Strings(paths)
+        self.window = window
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, index: int, /) -> Image:
-        return decode_image(self.path(index))
+        return decode_image(self.path(index), self.window)
+
+    def through(self, window: Window) -> ImageFiles:
+        """Return the same files as a window shows them."""
+        return ImageFiles(self.root, self.paths, window)
 
     def path(self, index: int) -> Path:
         """Return the file of an image."""

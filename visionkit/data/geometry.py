@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from visionkit.data.resize import resize
 from visionkit.types import IGNORE_INDEX, Image
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class Placement:
         height, width = self.source
         while self._is_below(height, width) and height % 2 == 0 and width % 2 == 0:
             height, width = height // 2, width // 2
-            image = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+            image = resize(image, height, width, cv2.INTER_AREA)
         interpolation = cv2.INTER_AREA if self._is_below(height, width) else cv2.INTER_LINEAR
         return self._place(image, interpolation, PAD_VALUE)
 
@@ -106,7 +107,7 @@ class Placement:
     def _place(self, picture: NDArray[np.uint8], interpolation: int, fill: int) -> NDArray[np.uint8]:
         placed: NDArray[np.uint8] = picture
         if self.inner != picture.shape[:2]:
-            placed = np.asarray(cv2.resize(placed, self.inner[::-1], interpolation=interpolation))
+            placed = resize(placed, *self.inner, interpolation)
         if self.inner != self.target:
             (top, left), (height, width) = self.corner, self.inner
             canvas = np.full((*self.target, *placed.shape[2:]), fill, dtype=placed.dtype)

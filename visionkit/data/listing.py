@@ -9,7 +9,7 @@ from typing import Final
 from visionkit.data.report import Report
 from visionkit.errors import DataError
 
-IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"})
+IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".npy"})
 
 SPLIT_FOLDERS: Final = {
     "train": ("train", "training"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from visionkit.data.records import Records, joined
 from visionkit.data.shown import shown
 from visionkit.data.strings import Strings
 from visionkit.data.subset import few
+from visionkit.data.window import Window, through
 from visionkit.errors import ConfigError, DataError
 
 log = logging.getLogger(__name__)
@@ -43,6 +45,7 @@ class Selection(Mapping[str, Records]):
             not depend on it.
         limit: The most images of each split, evenly over the classes; None for all.
         background: Index into the new mask classes that pixels of other classes get; None makes them void.
+        window: What becomes of the images' values; None for RGB of 8 bits.
         kinds: The kinds of labels that `classes` speaks of; without any, those that have all these classes.
 
     Cutting is the same on every machine: `folds.cut`, by the classes that `shown` finds.
@@ -61,6 +64,7 @@ class Selection(Mapping[str, Records]):
         classes: Sequence[str] | Mapping[str, str | Sequence[str]] | None = None,
         limit: int | None = None,
         background: int | None = None,
+        window: Window | None = None,
         kinds: Sequence[str] = (),
     ) -> None:
         self.reader = reader
@@ -69,6 +73,7 @@ class Selection(Mapping[str, Records]):
         self.group = None if group is None else values.pattern(group)
         self.wanted = None if classes is None else values.chosen_classes(classes)
         self.limit = limit
+        self.window = window
         self.background = background
         self.kinds = tuple(kinds)
         self._read: dict[str, Records] = {}
@@ -85,10 +90,14 @@ class Selection(Mapping[str, Records]):
         if split not in self:
             raise DataError(f"the data has no split {split!r}; it has {', '.join(self.splits())}")
         if split not in self._read:
-            parts = self._cut() if self._cuts() and split in CUT else {split: self.reader.read(split)}
+            parts = self._cut() if self._cuts() and split in CUT else {split: self._records(split)}
             self._read |= {name: self._narrow(name, records) for name, records in parts.items()}
             self.reader.report.tell()
         return self._read[split]
+
+    def _records(self, split: str) -> Records:
+        records = self.reader.read(split)
+        return records if self.window is None else replace(records, images=through(records.images, self.window))
 
     def __contains__(self, split: object) -> bool:
         return split in self._read or split in self.splits()
@@ -124,7 +133,7 @@ class Selection(Mapping[str, Records]):
         splits = [split for split in self.reader.splits() if split != "test"]
         if not splits:
             raise DataError("the data have a test split only; there is nothing to cut into train and val")
-        records = joined([self.reader.read(split) for split in splits])
+        records = joined([self._records(split) for split in splits])
         names = list(records.names)
         if len(set(names)) < len(names):  # listed in both splits: it would train and validate
             first = {name: index for index, name in reversed(list(enumerate(names)))}

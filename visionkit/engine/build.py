@@ -17,6 +17,7 @@ from omegaconf import OmegaConf
 from visionkit.config.folders import conf_dir, options
 from visionkit.data.draws import Weigh, weigher
 from visionkit.data.selection import Selection
+from visionkit.data.window import Window
 from visionkit.engine import weights
 from visionkit.errors import ConfigError
 from visionkit.models.contracts import Backbone, Head, Neck
@@ -122,7 +123,12 @@ def build_data(data: Node, augment: Node | None, seed: int, kinds: tuple[str, ..
     from visionkit.data.module import DataModule  # Lightning and albumentations, which prediction does without
 
     return DataModule(
-        records=Selection(build(data["reader"]), kinds=kinds, **{key: data[key] for key in _SELECTING if key in data}),
+        records=Selection(
+            build(data["reader"]),
+            window=build_window(data),
+            kinds=kinds,
+            **{key: data[key] for key in _SELECTING if key in data},
+        ),
         augment=build(augment) if augment else None,
         size=data["size"],
         batch_size=data["batch_size"],
@@ -136,6 +142,20 @@ def build_data(data: Node, augment: Node | None, seed: int, kinds: tuple[str, ..
 def build_weigher(data: Node, kinds: tuple[str, ...]) -> Weigh | None:
     """Return what weighs the training images of a `data` node. Raises ConfigError for kinds of labels that cannot."""
     return weigher(data["sampler"], kinds, data["repeat_threshold"])
+
+
+def build_window(data: Mapping[str, Any]) -> Window | None:
+    """Return what a `data` node says of raw values and channels; None where it leaves images as they are.
+
+    The nodes of old checkpoints say nothing. Raises ConfigError for an impossible value.
+    """
+    window, channels = data.get("window"), data.get("channels")
+    return None if window is None and channels is None else Window(window, channels)
+
+
+def num_channels(data: Mapping[str, Any]) -> int:
+    """Return how many channels the images of a `data` node have."""
+    return (build_window(data) or Window()).num_channels
 
 
 def check_heads(network: Node, tasks: Mapping[str, Task]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 import torch
 from hydra.errors import HydraException
 from hydra.utils import get_class
+from omegaconf import OmegaConf
 
+from visionkit.config.frozen import plain
 from visionkit.config.values import image_size
 from visionkit.engine import build
 from visionkit.errors import ConfigError, UserError
@@ -60,6 +62,12 @@ def manifest(config: dict[str, Any], data: Any, class_names: dict[str, tuple[str
         "provenance": config["provenance"],
         "versions": versions(),
     }
+
+
+def pixels_of(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a manifest's data node says of raw values and channels: `window` and `channels`, None for RGB."""
+    data = OmegaConf.create({"data": manifest["data"]}).data  # the rest of it may refer to what is not here
+    return {key: plain(data.get(key)) for key in ("window", "channels")}
 
 
 def versions() -> dict[str, str]:

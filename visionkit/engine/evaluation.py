@@ -71,6 +71,12 @@ def measure(model: Model, data_node: Any, split: str, device: str) -> tuple[dict
                 f"the data has the classes {', '.join(names)} but the model knows {', '.join(model.class_names[name])};"
                 " data.classes chooses among them and renames them"
             )
+    channels = build.num_channels(data_node)
+    if channels != model.network.mean.shape[1]:
+        raise ConfigError(
+            f"the images have {channels} channels but the model sees {model.network.mean.shape[1]}; give data.channels "
+            "as many indices"
+        )
     where = checkpoint.device(device)
     network = model.network.to(where)
     metrics = {name: task.metric(model.class_names[name]).to(where) for name, task in model.tasks.items()}

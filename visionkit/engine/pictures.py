@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from visionkit.data.geometry import Fit
+from visionkit.data.window import COLOURS
 from visionkit.engine.setup import Setup
 from visionkit.tasks.grid import side_by_side
 from visionkit.types import Boxes, ClassScores, Image, MaskScores, Prediction
@@ -62,9 +63,16 @@ def file_name(setup: Setup, head: str, name: str) -> str:
 
 
 def image_of(images_BCHW: Tensor, index: int) -> Image:
-    """Return one image of a batch as an array (H, W, C)."""
+    """Return one image of a batch as an array (H, W, 3) to be looked at."""
     array: NDArray[np.uint8] = images_BCHW[index].permute(1, 2, 0).contiguous().numpy()
-    return array
+    return visible(array)
+
+
+def visible(image: Image) -> Image:
+    """Return an image of any channels as RGB: the first three of several, else the first as grey."""
+    if image.shape[2] < COLOURS:
+        return image[..., :1].repeat(COLOURS, axis=2)
+    return np.ascontiguousarray(image[..., :COLOURS])
 
 
 def one_of(prediction: Prediction, index: int) -> Prediction:

@@ -14,8 +14,8 @@ from visionkit.config.folders import make_run_dir
 from visionkit.config.values import source_path
 from visionkit.data.listing import IMAGE_SUFFIXES
 from visionkit.engine.loading import load
-from visionkit.engine.pictures import write_image
-from visionkit.engine.predictor import Predictor, read
+from visionkit.engine.pictures import visible, write_image
+from visionkit.engine.predictor import Predictor
 from visionkit.errors import DataError
 
 
@@ -44,13 +44,13 @@ def predict(config: DictConfig) -> None:
 
 def write(predictor: Predictor, file: Path, stem: Path) -> dict[str, Any]:
     """Write the pictures of one image's results beside `stem`; return them as plain data."""
-    image = read(file)
+    image = predictor.read(file)
     found = predictor.results(image)
     plain: dict[str, Any] = {}
     for head, result in found.items():
         task = predictor.tasks[head]
         mark = "" if len(found) == 1 else f"_{head}"
-        write_image(stem.with_name(f"{stem.name}{mark}.png"), task.draw(image, result))
+        write_image(stem.with_name(f"{stem.name}{mark}.png"), task.draw(visible(image), result))
         plain[head] = task.as_json(result)
         for name, picture in task.files(result).items():
             path = stem.with_name(f"{stem.name}{mark}_{name}.png")

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from visionkit.config import checks
 from visionkit.config.frozen import plain
 from visionkit.config.values import image_size
+from visionkit.data.window import COLOURS
 from visionkit.engine import balancing, build, freezing, misfit, signatures, weights
 from visionkit.engine.build import Node
 from visionkit.engine.quiet import quieten
@@ -51,6 +52,7 @@ def _misfits(config: Node) -> Iterator[str]:
             problems.append(signatures.refusal(key, error))
             return None
 
+    channels = attempt("data", lambda: build.num_channels(config["data"]))
     tasks = attempt("task", lambda: build.build_tasks({config["name"]: config["task"]}))
     network = tasks and attempt("init", lambda: build.network_node(config))  # reads what the weights want of pixels
     if network:
@@ -67,12 +69,12 @@ def _misfits(config: Node) -> Iterator[str]:
             parameters = [torch.nn.Parameter(torch.zeros(1))]
         if head:
             size = image_size(config["data"]["size"])
-            wrong = _wrong_channels(backbone) or attempt(
+            wrong = _wrong_channels(backbone, config["data"], channels) or attempt(
                 "backbone", lambda: misfit.of_backbone(network["backbone"], backbone, size, "data.size")
             )
             problems += [wrong] if wrong else []
             if not problems:
-                attempt("head", lambda: _forward(backbone, neck, head, size))
+                attempt("head", lambda: _forward(backbone, neck, head, channels, size))
             attempt("freeze", lambda: freezing.choose(config["freeze"], backbone))
             if not problems:
                 attempt("init", lambda: weights.check(config, _joined(network, backbone, neck, head)))
@@ -81,7 +83,9 @@ def _misfits(config: Node) -> Iterator[str]:
     attempt("data.reader", lambda: build.build(config["data"]["reader"]))
     kinds = tuple(task.kind for task in (tasks or {}).values())
     attempt("data.sampler", lambda: build.build_weigher(config["data"], kinds) if kinds else None)
-    attempt("augment", lambda: build.build(config["augment"]) if config["augment"] else None)
+    augment = attempt("augment", lambda: build.build(config["augment"]) if config["augment"] else None)
+    if augment and channels != COLOURS:
+        attempt("augment", lambda: augment.check(channels))
     for name, node in config["callbacks"].items():
         attempt(f"callbacks.{name}", lambda node=node: build.build(node))  # type: ignore[misc]
     quiet = {"logger": False, "enable_progress_bar": False, "enable_checkpointing": False}
@@ -89,11 +93,20 @@ def _misfits(config: Node) -> Iterator[str]:
     yield from problems
 
 
-def _wrong_channels(backbone: Backbone) -> str:
-    channels = getattr(backbone, "in_channels", 3)
-    if channels == 3:
+def _wrong_channels(backbone: Backbone, data: Node, channels: int) -> str:
+    own = getattr(backbone, "in_channels", channels)
+    if own == channels:
         return ""
-    return f"backbone.in_channels={channels} but the data's images have 3 channels (RGB, grey ones too); give 3"
+    if data["channels"] is None:
+        shown = list(range(own))
+        return (
+            f"backbone.in_channels={own} but the data's images have {channels} channels (RGB, grey ones too); give "
+            f"{channels}, or data.channels={shown} where the files have them"
+        )
+    return (
+        f"data.channels={data['channels']} makes images of {channels} channels but backbone.in_channels={own}; give "
+        f"backbone.in_channels={channels}"
+    )
 
 
 def _joined(node: Node, backbone: Backbone, neck: Neck | None, head: Head) -> Network:
@@ -102,8 +115,8 @@ def _joined(node: Node, backbone: Backbone, neck: Neck | None, head: Head) -> Ne
     return Network(backbone, necks, {name: head}, node["routes"], node["mean"], node["std"])
 
 
-def _forward(backbone: Backbone, neck: Neck | None, head: Head, size: tuple[int, int]) -> None:
+def _forward(backbone: Backbone, neck: Neck | None, head: Head, channels: int, size: tuple[int, int]) -> None:
     """Run two images of a size through the parts of a network on the meta device."""
-    maps = backbone(misfit.images(3, *size))
+    maps = backbone(misfit.images(channels, *size))
     levels = maps if head.takes_auxiliary else maps[: len(backbone.levels)]
     head(neck(levels) if neck else levels, size)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from visionkit.data.geometry import AREA_BELOW, PAD_VALUE
-from visionkit.engine.checkpoint import Model, versions
+from visionkit.engine.checkpoint import Model, pixels_of, versions
 from visionkit.engine.exporter.graph import INPUT, Deployable
 
 KEY = "visionkit"
@@ -20,10 +20,14 @@ def describe(model: Model, graph: Deployable) -> dict[str, Any]:
     head = model.manifest["network"]["heads"][graph.name]
     thresholds = {key: head[key] for key in _OF_DETECTION if key in head}
     task = {key: value for key, value in model.manifest["tasks"][graph.name].items() if key != "_target_"}
+    window, channels = pixels_of(model.manifest).values()
+    pixels = {"channels": "RGB" if channels is None else channels}  # indices of the file's channels
+    if window is not None:
+        pixels["window"] = window  # the raw values that become 0 and 255
     return {
         "task": graph.name,
         "class_names": list(model.class_names[graph.name]),
-        "input": {"name": INPUT, "dtype": "uint8", "shape": ["batch", 3, height, width], "channels": "RGB"},
+        "input": {"name": INPUT, "dtype": "uint8", "shape": ["batch", graph.channels, height, width], **pixels},
         "output": {
             "name": graph.output.name,
             "dtype": "float32",
@@ -34,7 +38,7 @@ def describe(model: Model, graph: Deployable) -> dict[str, Any]:
             "resize": "by min(height / image height, width / image width), sides rounded, at least 1",
             "interpolation": f"linear, edges to edges; averages of areas below {AREA_BELOW} of the size",
             "corner": "(height - resized height) // 2, (width - resized width) // 2",
-            "fill": [PAD_VALUE] * 3,
+            "fill": [PAD_VALUE] * graph.channels,
         },
         "normalisation": "in the graph",
         "thresholds": thresholds,  # already applied in the graph

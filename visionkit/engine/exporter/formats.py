@@ -52,7 +52,9 @@ class Format(ABC):
 
 def captured(graph: Deployable) -> torch.export.ExportedProgram:
     """Return the graph of a module with a batch of any size, freed of what tells of this machine."""
-    example = torch.zeros(2, 3, *graph.size, dtype=torch.uint8)  # a batch of 1 would be taken for a constant
+    example = torch.zeros(
+        2, graph.channels, *graph.size, dtype=torch.uint8
+    )  # a batch of 1 would be taken for a constant
     batch = {0: torch.export.Dim("batch")}
     with torch.no_grad():
         program = torch.export.export(graph.eval(), (example,), dynamic_shapes=(batch,))
@@ -61,6 +63,12 @@ def captured(graph: Deployable) -> torch.export.ExportedProgram:
             for node in module.graph.nodes:
                 node.meta.pop("stack_trace", None)  # names files and lines of the code
     return program
+
+
+def channels(description: dict[str, Any]) -> str:
+    """Return what the channels of a described model's input are."""
+    said = description["input"]["channels"]
+    return said if isinstance(said, str) else f"channels {said}"
 
 
 @contextlib.contextmanager

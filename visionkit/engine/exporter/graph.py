@@ -12,7 +12,7 @@ from visionkit.models.contracts import Head
 from visionkit.types import ClassScores, MaskScores
 
 INPUT = "images"
-"""The name of the one input: uint8 (B, 3, H, W) RGB at the network's size."""
+"""The name of the one input: uint8 (B, C, H, W), RGB unless chosen otherwise, at the network's size."""
 
 
 class Output(NamedTuple):
@@ -34,7 +34,7 @@ class Detector(Protocol):
 
 
 class Deployable(nn.Module):
-    """Normalisation, network and decoding: uint8 images (B, 3, H, W) in, one float32 tensor out.
+    """Normalisation, network and decoding: uint8 images (B, C, H, W) in, one float32 tensor out.
 
     A head of labels, one or several an image, gives `probabilities` (B, K). One of masks gives `probabilities`
     (B, K, H, W) and not the mask: the best class is one argmax away, while a finished mask could neither be enlarged
@@ -50,6 +50,7 @@ class Deployable(nn.Module):
             raise UserError(f"the model has the heads {', '.join(model.tasks)}; export writes models of one head")
         (self.name,) = model.tasks
         self.network = model.network
+        self.channels = model.network.mean.shape[1]
         height, width = model.manifest["size"]
         self.size: tuple[int, int] = (height, width)
         num_classes = len(model.class_names[self.name])

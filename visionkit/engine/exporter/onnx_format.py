@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from visionkit.engine.exporter.description import KEY
-from visionkit.engine.exporter.formats import Format, Run, captured, quietly
+from visionkit.engine.exporter.formats import Format, Run, captured, channels, quietly
 from visionkit.engine.exporter.graph import INPUT, Deployable
 
 
@@ -58,6 +58,7 @@ class OnnxFormat(Format):
         shape = (1, *description["input"]["shape"][1:])
         return [
             f"import numpy, onnxruntime; session = onnxruntime.InferenceSession({str(path)!r})",
-            f"images = numpy.zeros({shape}, dtype=numpy.uint8)  # RGB; session.get_modelmeta() says how to fit and pad",
+            f"images = numpy.zeros({shape}, dtype=numpy.uint8)  # {channels(description)}; "
+            "session.get_modelmeta() says how to fit and pad",
             f"({description['output']['name']},) = session.run(None, {{{INPUT!r}: images}})",
         ]

@@ -29,7 +29,7 @@ BATCHES = (1, 5, 10)
 
 
 def validation_images(model: Model, changes: Any, trusted: Any, path: Path) -> tuple[Tensor, int]:
-    """Return uint8 images (sum of `BATCHES`, 3, H, W) from all over the validation split, and how many are different.
+    """Return uint8 images (sum of `BATCHES`, C, H, W) from all over the validation split, and how many are different.
 
     They are read and placed as evaluation does it; `changes` are laid over the checkpoint's own `data` node. Raises
     DataError when the data are not there.

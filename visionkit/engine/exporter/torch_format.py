@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from visionkit.engine.exporter.formats import Format, Run, captured, quietly
+from visionkit.engine.exporter.formats import Format, Run, captured, channels, quietly
 from visionkit.engine.exporter.graph import Deployable
 
 DESCRIPTION = "visionkit.json"
@@ -43,6 +43,6 @@ class TorchFormat(Format):
         shape = (1, *description["input"]["shape"][1:])
         return [
             f"import torch; model = torch.export.load({str(path)!r}).module()",
-            f"images = torch.zeros({shape}, dtype=torch.uint8)  # RGB",
+            f"images = torch.zeros({shape}, dtype=torch.uint8)  # {channels(description)}",
             f"{description['output']['name']} = model(images)",
         ]

@@ -19,7 +19,7 @@ from urllib.request import Request, urlopen
 import torch
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
-from visionkit.engine.weights.lock import alone
+from visionkit.config.lock import alone
 from visionkit.errors import UserError
 
 LONGEST_WAIT = 3600.0

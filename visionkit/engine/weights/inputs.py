@@ -32,10 +32,8 @@ def normalisation(config: Mapping[str, Any]) -> tuple[list[float], list[float]]:
     n times the mean of the three figures. Raises ConfigError for another number of figures.
     """
     own = Figures(list(config["normalize"]["mean"]), list(config["normalize"]["std"]))
-    channels = config["backbone"].get("in_channels", COLOURS)
+    channels = config["backbone"].get("in_channels", len(own.mean))  # a class of one's own has any number of them
     wanted = expected(config)
-    if wanted is None and channels == COLOURS:
-        return own
     own = _spread(own, channels, config)
     if wanted is None:
         return own
@@ -86,8 +84,13 @@ def _spread(figures: Figures, channels: int, config: Mapping[str, Any]) -> Figur
     what = f"init.backbone={config['init']['backbone']}" if config["init"]["backbone"] else "the backbone"
     raise ConfigError(
         f"{what} wants images of {channels} channels, so normalize.mean and normalize.std with {channels} numbers "
-        f"each; got {figures.mean} and {figures.std}"
+        f"each; got {figures.mean} and {figures.std}; type normalize.mean={_typed(0.45, channels)} "
+        f"normalize.std={_typed(0.23, channels)}, with the figures of your images"
     )
+
+
+def _typed(value: float, channels: int) -> str:
+    return f"[{','.join([str(value)] * channels)}]"
 
 
 def _mean(values: Sequence[float]) -> float:
