@@ -141,6 +141,22 @@ WRONG: dict[str, tuple[str, list[str], list[str]]] = {
         ["task=segmentation", "data.sampler=balanced"],
         ["data.sampler=balanced has to know", "choose data.sampler=shuffle"],
     ),
+    "channels that the backbone has not": ("train", ["data.channels=[0,1]"], ["give backbone.in_channels=2"]),
+    "no channels": ("train", ["data.channels=[]"], ["data.channels=[] is no list of channels"]),
+    "one channel": ("train", ["data.channels=1"], ["data.channels=1", "such as [0]"]),
+    "window upside down": ("train", ["data.window=[9,3]"], ["[9, 3] is upside down", "low < high"]),
+    "window of one": ("train", ["data.window=4095"], ["data.window=4095", "[low, high]"]),
+    "windows and channels": ("train", ["data.window=[[0,1],[0,2]]"], ["2 pairs", "3 channels"]),
+    "figures of other channels": (
+        "train",
+        ["normalize.mean=[0,0]", "normalize.std=[1,1]"],
+        ["3 numbers each", "type normalize.mean=[0.45,0.45,0.45]"],
+    ),
+    "colours of five channels": (
+        "train",
+        ["augment=medium", "data.channels=[0,0,1,1,2]", "backbone.in_channels=5"],
+        ["augment.pixel.ColorJitter: cannot change images of 5 channels", "leave it out"],
+    ),
     # Files.
     "task of other data": (
         "train",

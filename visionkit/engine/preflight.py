@@ -84,7 +84,7 @@ def _misfits(config: Node) -> Iterator[str]:
     kinds = tuple(task.kind for task in (tasks or {}).values())
     attempt("data.sampler", lambda: build.build_weigher(config["data"], kinds) if kinds else None)
     augment = attempt("augment", lambda: build.build(config["augment"]) if config["augment"] else None)
-    if augment and channels != COLOURS:
+    if augment and channels not in (None, COLOURS):
         attempt("augment", lambda: augment.check(channels))
     for name, node in config["callbacks"].items():
         attempt(f"callbacks.{name}", lambda node=node: build.build(node))  # type: ignore[misc]
