@@ -50,6 +50,8 @@ def _wrong_values(config: DictConfig) -> Iterator[str]:
         node = OmegaConf.select(config, parent) if parent else config
         if not isinstance(node, DictConfig) or name not in node or OmegaConf.is_missing(node, name):
             continue
+        if key == "data.root" and node.get("download") is True:
+            continue  # the folder is made when it is downloaded into
         try:
             value = OmegaConf.to_container(node)[name]  # type: ignore[call-overload, index]
             if not (isinstance(value, str) and "${" in value):
@@ -190,6 +192,7 @@ _CHECKS: dict[str, Callable[[str, Any], None]] = {
     "normalize.mean": _channels(-1e9),
     "normalize.std": _channels(0),
     "data.root": _root,
+    "data.download": _switch,
     "data.size": _size,
     "data.batch_size": _whole(1),
     "data.workers": _whole(0, or_null=True),

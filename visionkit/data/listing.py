@@ -6,6 +6,9 @@ import posixpath
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from visionkit.data.report import Report
 from visionkit.errors import DataError
 
@@ -77,3 +80,11 @@ def by_stem(folder: Path) -> dict[str, str]:
             raise DataError(f"{folder}: {found[stem]} and {name} differ in their suffix only; remove or rename one")
         found[stem] = name
     return found
+
+
+def every(labels: NDArray[np.int64], step: int) -> NDArray[np.bool_]:
+    """Return which samples are held out: of each class the `step`-th, the `2 * step`-th and so on, in their order."""
+    held_out = np.zeros(len(labels), dtype=bool)
+    for label in np.unique(labels):
+        held_out[np.flatnonzero(labels == label)[step - 1 :: step]] = True
+    return held_out

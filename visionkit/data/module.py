@@ -18,7 +18,7 @@ from visionkit.data.pixels import in_memory
 from visionkit.data.records import Records
 from visionkit.data.sample import Sample
 from visionkit.data.sampler import TrainBatches
-from visionkit.types import Classes
+from visionkit.types import LABEL_KINDS, Classes
 
 MOST_WORKERS = 8
 """More loader processes than this seldom help and cost memory."""
@@ -68,6 +68,13 @@ class DataModule(LightningDataModule):
     def classes(self) -> Classes:
         """The class names, from the first split that there is."""
         return self.first.classes
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """The splits that are evaluated: val, and test where there is one whose labels of every kind are published."""
+        if "test" in self.records and set(self.kinds) & set(LABEL_KINDS) <= set(self.records["test"].kinds):
+            return ("val", "test")
+        return ("val",)
 
     @property
     def rank(self) -> int:

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visionkit.data.geometry import Fit
-from visionkit.data.pixels import in_memory
 from visionkit.data.records import Records
 from visionkit.engine import weights
 from visionkit.engine.setup import Setup, budget_seconds
@@ -77,7 +76,7 @@ def gather(setup: Setup, metrics: dict[str, float], trivial: dict[str, float]) -
         limited="limit_train_batches" in config["trainer"],
         command=config["provenance"]["command"],
         images=len(records["train"]),
-        embedded=in_memory(records["train"].images),
+        embedded="root" not in config["data"],
         init=config["init"]["backbone"] or config["init"]["network"],
         download=None if own is None else weights.megabytes(own),
         resnet18=weights.megabytes(small),

@@ -83,9 +83,9 @@ def _until(config: dict[str, Any]) -> str:
 
 
 def _evaluate(setup: Setup) -> dict[str, float]:
-    """Return the metrics of the best weights on the validation and, where there is one, the test split."""
+    """Return the metrics of the best weights on the validation and, where it has labels, the test split."""
     metrics = dict(setup.trainer.validate(setup.module, setup.data, verbose=False)[0])
-    if "test" in setup.data.records:
+    if "test" in setup.data.measured:
         metrics |= setup.trainer.test(setup.module, setup.data, verbose=False)[0]
     return {name: float(value) for name, value in metrics.items()}
 
@@ -102,8 +102,7 @@ def _trivial(setup: Setup) -> dict[str, float]:
         guess = baseline.learn(
             task, names, plain_loader(train, data.size, data.batch_size, data.kinds, data.num_workers(train))
         )
-        for split in ("val", "test"):
-            if split in setup.data.records:
-                name = setup.module.log_name(split, head, task.monitor)
-                scores[name] = baseline.score(task, names, guess, setup.data.plain_dataloader(split))
+        for split in setup.data.measured:
+            name = setup.module.log_name(split, head, task.monitor)
+            scores[name] = baseline.score(task, names, guess, setup.data.plain_dataloader(split))
     return scores

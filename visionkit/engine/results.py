@@ -94,7 +94,7 @@ def show(result: dict[str, Any], setup: Setup, run_dir: Path) -> None:
         console.print(f"- {hint}", markup=False)
     source = _an_image(setup)
     console.print("\nnext:", style="bold")
-    split = "test" if "test" in setup.data.records else "val"
+    split = setup.data.measured[-1]
     manifest = setup.module.manifest
     own = foreign_packages([manifest[part] for part in ("tasks", "network", "data")])
     given = " " + shlex.quote(f"trusted=[{','.join(own)}]") if own else ""
