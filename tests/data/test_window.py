@@ -3,11 +3,11 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import tifffile
 from numpy.typing import NDArray
+from PIL import Image as PillowImage
 
 from visionkit.data.files import ImageFiles
 from visionkit.data.pixels import in_memory, take
@@ -146,9 +146,14 @@ def test_pictures_in_memory_are_looked_at_as_well() -> None:
         through(arrays, Window(None, [3]))[1]
 
 
-def test_jpeg_is_upright_and_needs_no_window(tmp_path: Path) -> None:
-    image = np.zeros((16, 24, 3), dtype=np.uint8)
-    image[..., 2] = 250  # red to OpenCV
-    cv2.imwrite(str(tmp_path / "red.jpg"), image)
-    assert ImageFiles(tmp_path, ["red.jpg"], Window(None, [0]))[0].mean() > 240
-    assert ImageFiles(tmp_path, ["red.jpg"], Window(None, [2]))[0].mean() < 10
+def test_jpeg_is_turned_upright_behind_a_window(tmp_path: Path) -> None:
+    image = np.zeros((16, 32, 3), dtype=np.uint8)
+    image[:8, :16, 0] = 255  # red, top left
+    picture = PillowImage.fromarray(image)
+    exif = picture.getexif()
+    exif[0x0112] = 6
+    picture.save(tmp_path / "turned.jpg", exif=exif, quality=95, subsampling=0)
+    red, blue = (ImageFiles(tmp_path, ["turned.jpg"], Window(None, [channel]))[0] for channel in (0, 2))
+    assert red.shape == (32, 16, 1)
+    assert np.abs(red[..., 0].astype(int) - np.rot90(image[..., 0], -1)).mean() < 5
+    assert blue.mean() < 5
