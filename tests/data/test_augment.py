@@ -250,3 +250,26 @@ def test_mapped_boxes_stay_on_what_is_drawn() -> None:
         assert moved.boxes[0] == pytest.approx([x.min(), y.min(), x.max() + 1, y.max() + 1], abs=1.01)
         shapes.add(moved.image.shape)
     assert len(shapes) > 20
+
+
+@pytest.mark.parametrize(
+    ("entry", "channels", "said"),
+    [
+        ({"ToRGB": {"p": 0.001}}, 1, r"ToRGB: cannot change images of 1 channels \(makes \(32, 32, 3\)"),
+        ({"OneOf": {"transforms": [{"Blur": {}}, {"ToGray": {}}]}}, 5, r"ToGray: cannot change images of 5 channels"),
+    ],
+)
+def test_what_needs_colours_is_named_before_a_worker_fails(entry: dict[str, Any], channels: int, said: str) -> None:
+    Augment(pixel=[entry]).check(3)
+    with pytest.raises(ConfigError, match=rf"augment\.pixel\.{said}"):
+        Augment(pixel=[entry]).check(channels)
+
+
+def test_affine_and_brightness_take_any_number_of_channels() -> None:
+    affine = {"Affine": {"translate_px": {"x": 8, "y": 0}, "fill": 114, "p": 1.0}}
+    for channels in (1, 2, 5, 9):
+        Augment([H, affine], [{"RandomBrightnessContrast": {"p": 1.0}}]).check(channels)
+    filled = Augment([affine])
+    filled.begin(0, 0, 0)
+    made = filled.spatial(bare(np.zeros((4, 16, 6), dtype=np.uint8))).image
+    assert (made[:, :8] == 114).all()

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 from visionkit.data.files import ImageFiles
-from visionkit.data.pixels import in_memory, take
+from visionkit.data.pixels import View, in_memory
 from visionkit.data.reader import UNSPLIT, Reader
 from visionkit.data.records import Records
 from visionkit.data.selection import Selection
@@ -139,7 +139,8 @@ def test_a_selection_looks_through_the_window_behind_its_views(tmp_path: Path) -
 
 def test_pictures_in_memory_are_looked_at_as_well() -> None:
     arrays = np.arange(2 * 2 * 2 * 3, dtype=np.uint8).reshape(2, 2, 2, 3)
-    seen = through(take(arrays, np.asarray([1, 0])), Window([0, 255], [2]))
+    view = View((arrays,), np.zeros(2, dtype=np.int16), np.asarray([1, 0]))
+    seen = through(view, Window([0, 255], [2]))
     assert in_memory(seen)
     assert np.array_equal(seen[0], arrays[1][..., 2:])
     with pytest.raises(DataError, match="image 1: has 3 channels"):
