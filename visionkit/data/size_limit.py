@@ -36,13 +36,13 @@ def check_header(path: Path) -> None:
         with PillowImage.open(path) as picture:
             check_size(path, picture.height, picture.width)
     except PillowImage.DecompressionBombError as error:
-        raise too_large(path, error) from None
+        raise _too_large(path, error) from None
     except UnidentifiedImageError:
         return
     except (OSError, ValueError, SyntaxError) as error:  # Pillow raises SyntaxError for broken PNG chunks
         raise DataError(f"{path}: cannot be read as an image ({error}); replace or remove the file") from error
 
 
-def too_large(path: Path, error: PillowImage.DecompressionBombError) -> DataError:
+def _too_large(path: Path, error: PillowImage.DecompressionBombError) -> DataError:
     """Return what to raise in place of Pillow's refusal, whose text has the number of pixels."""
     return DataError(f"{path}: is too large: {str(error).split(', could')[0]}; cut it into tiles or shrink it")
