@@ -131,7 +131,7 @@ class Deep(Reader):
 
 
 def test_a_selection_looks_through_the_window_behind_its_views(tmp_path: Path) -> None:
-    selection = Selection(Deep(tmp_path), Window([0, 4000], [1]))
+    selection = Selection(Deep(tmp_path), window=Window([0, 4000], [1]))
     values = [int(records.images[i].max()) for records in selection.values() for i in range(len(records))]
     assert sorted(values) == [0, 64, 128, 191, 255]
     assert selection["val"].images[0].shape == (4, 4, 1)
