@@ -17,6 +17,23 @@ class Strings:
         self._start: NDArray[np.int64] = np.zeros(len(encoded) + 1, dtype=np.int64)
         np.cumsum([len(part) for part in encoded], out=self._start[1:])
 
+    @classmethod
+    def of(cls, blob: NDArray[np.uint8], start: NDArray[np.int64]) -> Strings:
+        """Return the strings of arrays as `blob` and `start` give them, without a copy."""
+        strings = cls.__new__(cls)
+        strings._blob, strings._start = blob, start
+        return strings
+
+    @property
+    def blob(self) -> NDArray[np.uint8]:
+        """The bytes of all strings, one after the other."""
+        return self._blob
+
+    @property
+    def start(self) -> NDArray[np.int64]:
+        """Where each string begins in `blob`, and at last where the last one ends."""
+        return self._start
+
     def __len__(self) -> int:
         return len(self._start) - 1
 
