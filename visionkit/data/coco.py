@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visionkit.data import coco_layout, listing
-from visionkit.data.coco_json import parse
+from visionkit.data.coco_arrays import read_arrays
 from visionkit.data.coco_layout import Source
 from visionkit.data.files import ImageFiles
 from visionkit.data.packed import packed
@@ -79,7 +79,7 @@ class COCO(Reader):
     def _part(self, source: Source) -> _Part:
         file = self.root / source.annotations
         state = file.stat()
-        pack = packed(file, "coco", partial(parse, self.root, source), *source.folders)
+        pack = packed(file, "coco", partial(read_arrays, self.root, source), *source.folders)
         return _Part(
             file=file,
             stamp=(state.st_size, state.st_mtime_ns),

@@ -1,0 +1,196 @@
+"""Put what a COCO file holds into flat arrays, leaving out what cannot be used."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visionkit.data import coco_layout, listing
+from visionkit.data.coco_json import Annotation, Category, Image, decode
+from visionkit.data.coco_layout import Source
+from visionkit.data.packed import Pack
+from visionkit.data.report import Report
+from visionkit.data.strings import Strings
+
+_NOTHING = re.compile(rb"[\[\]{}\s]*|null|\"\"")
+"""What files write where there is no segmentation."""
+
+_VOID = "an object without segmentation is void in masks: the inside of its box"
+
+_FAR = 1e9
+"""Pixels; numbers beyond them are pulled in, so that they fit in 32 bits: no image is that large."""
+
+
+def read_arrays(root: Path, source: Source) -> Pack:
+    """Return what a file of annotations holds.
+
+    The arrays, of N images and, image after image, of M boxes:
+
+    - `name_blob` and `name_start` make the `Strings` of the images' paths, relative to the root; `missing` are the rows
+      of those whose file is not there; `image_id` (N,); `size` (N, 2) is height and width, 0 where they are not told;
+    - `boxes` (M, 4) x1 y1 x2 y2, `box_label` (M,) dense in the order of the category ids, `box_ignore` (M,) for crowds,
+      `box_start` (N + 1,); `multilabel` (N, K) for categories of which the image holds an object;
+    - `segment_start` and `segment_length` (M,) say which bytes of the file are the box's segmentation, 0 long for none;
+      `segment_id` (M,) is the annotation's id.
+
+    `about` holds `categories` (id and name, by id), `segmented` (whether an object is more than a box) and `findings`
+    (code, level, place in the file and text).
+    Raises DataError for a file that cannot be read at all.
+    """
+    content, text = decode(root / source.annotations)
+    report = Report(lenient=True)
+    categories = _categories(content.categories, report)
+    folder = coco_layout.folder_of(root, source, (image.file_name for image in content.images))
+    images, row = _images(content.images, root, folder, report)
+    label = {category.id: number for number, category in enumerate(categories)}
+    used = _usable(content.annotations, row, label, report)
+    names = Strings(images)
+    size = np.asarray([(image.height, image.width) for image in images.values()], dtype=np.int32).reshape(-1, 2)
+
+    image = _column((row[item.image_id] for item in used), np.int64)
+    box = _column(chain.from_iterable(item.bbox for item in used), np.float64).reshape(-1, 4).clip(-_FAR, _FAR)
+    corners = np.concatenate([box[:, :2], box[:, :2] + box[:, 2:]], axis=1).astype(np.float32)
+    keep = _sound(used, box, corners, size[image], report)
+    order = keep[np.argsort(image[keep], kind="stable")]
+    used = [used[number] for number in order.tolist()]
+    image = image[order]
+    box_label = _column((label[item.category_id] for item in used), np.int64)
+    ignore = _column((bool(item.iscrowd) for item in used), np.bool_)
+    multilabel = np.zeros((len(images), len(categories)), dtype=np.uint8)
+    multilabel[image[~ignore], box_label[~ignore]] = 1
+    start, length = _segments(text, used)
+    if length.any():
+        for number in np.flatnonzero((length == 0) & ~ignore).tolist():
+            report.warning("mask_missing", f"annotation id {used[number].id}", _VOID)
+    arrays: dict[str, NDArray[Any]] = {
+        "name_blob": names.blob,
+        "name_start": names.start,
+        "missing": coco_layout.missing(root, list(images)),
+        "image_id": _column((item.id for item in images.values()), np.int64),
+        "size": size,
+        "boxes": corners[order],
+        "box_label": box_label,
+        "box_ignore": ignore,
+        "box_start": np.searchsorted(image, np.arange(len(images) + 1)).astype(np.int64),
+        "multilabel": multilabel,
+        "segment_start": start,
+        "segment_length": length,
+        "segment_id": _column((item.id for item in used), np.int64),
+    }
+    about = {
+        "segmented": bool(length.any()),
+        "categories": [(category.id, category.name) for category in categories],
+        "findings": [tuple(finding) for finding in report.findings],
+    }
+    return Pack(arrays, about)
+
+
+def _categories(found: Iterable[Category], report: Report) -> list[Category]:
+    """Return the categories in the order of their ids, each once."""
+    kept: dict[int, Category] = {}
+    for category in found:
+        if category.id in kept:
+            report.error("id_duplicate", f"category id {category.id}", "is given twice; give every category its own id")
+        else:
+            kept[category.id] = category
+    return [kept[number] for number in sorted(kept)]
+
+
+def _images(
+    found: Iterable[Image], root: Path, folder: str, report: Report
+) -> tuple[dict[str, Image], dict[int, int | None]]:
+    """Return the images by path, and by id the row of each, or None where it is left out."""
+    kept: dict[str, Image] = {}
+    row: dict[int, int | None] = {}
+    for image in found:
+        where = f"image id {image.id}"
+        if image.id in row:
+            report.error("id_duplicate", where, "is given twice; give every image its own id")
+            continue
+        row[image.id] = None
+        name = listing.inside(root, posixpath.join(folder, image.file_name.replace("\\", "/")), where, report)
+        if name in kept:
+            report.error("image_duplicate", where, f"names the same file as image id {kept[name].id}; list it once")
+        elif name is not None:
+            row[image.id] = len(kept)
+            kept[name] = image
+    return kept, row
+
+
+def _usable(
+    found: Iterable[Annotation], row: dict[int, int | None], label: dict[int, int], report: Report
+) -> list[Annotation]:
+    """Return the annotations whose references and numbers hold, of images that are kept."""
+    kept = []
+    seen: set[int] = set()
+    for item in found:
+        if item.id in seen:
+            text = "is given twice; give every annotation its own id"
+            report.error("id_duplicate", f"annotation id {item.id}", text)
+            continue
+        seen.add(item.id)
+        if item.image_id not in row:
+            text = f"belongs to image id {item.image_id}, which images does not list; list the image or remove it"
+            report.error("image_unlisted", f"annotation id {item.id}", text)
+        elif item.category_id not in label:
+            text = f"has category id {item.category_id}, which categories does not declare; declare or correct it"
+            report.error("unknown_class", f"annotation id {item.id}", text)
+        elif len(item.bbox) != 4:
+            text = f"has a bbox of {len(item.bbox)} numbers; four are needed: x, y, width, height"
+            report.error("bad_annotation", f"annotation id {item.id}", text)
+        elif row[item.image_id] is not None:
+            kept.append(item)
+    return kept
+
+
+def _sound(
+    used: list[Annotation],
+    box: NDArray[np.float64],
+    corners: NDArray[np.float32],
+    size: NDArray[np.int32],
+    report: Report,
+) -> NDArray[np.int64]:
+    """Return the rows of the boxes that have an area inside their image."""
+    height, width = np.where(size > 0, size, np.inf).T
+    inverted = (box[:, 2:] < 0).any(axis=1)
+    empty = ~(corners[:, 2:] > corners[:, :2]).all(axis=1) & ~inverted
+    outside = (corners[:, 2:] <= 0).any(axis=1) | (corners[:, 0] >= width) | (corners[:, 1] >= height)
+    outside &= ~inverted & ~empty
+    texts = (
+        ("box_inverted", inverted, "a box of negative width or height is left out"),
+        ("box_empty", empty, "a box of no area is left out"),
+        ("box_outside", outside, "a box that lies wholly outside its image is left out"),
+    )
+    for code, wrong, text in texts:
+        for number in np.flatnonzero(wrong).tolist():
+            report.warning(code, f"annotation id {used[number].id}", text)
+    return np.flatnonzero(~(inverted | empty | outside))
+
+
+def _segments(text: Any, used: list[Annotation]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Return where in the file each segmentation stands, and its length in bytes, 0 for none.
+
+    A `Raw` is a view of the file's bytes, so that its address says where.
+    """
+    first = _address(text)
+    start, length = np.zeros(len(used), dtype=np.int64), np.zeros(len(used), dtype=np.int32)
+    for number, item in enumerate(used):
+        if not _NOTHING.fullmatch(item.segmentation):
+            start[number] = _address(item.segmentation) - first
+            length[number] = memoryview(item.segmentation).nbytes
+    return start, length
+
+
+def _address(buffer: Any) -> int:
+    return int(np.frombuffer(buffer, dtype=np.uint8).__array_interface__["data"][0])
+
+
+def _column(values: Iterable[Any], dtype: Any) -> NDArray[Any]:
+    return np.fromiter(values, dtype=dtype)
