@@ -84,7 +84,8 @@ def main() -> None:
     about = (
         f"{arguments.boxes:,} boxes with a polygon each on {arguments.images:,} images, a file of {size / MIB:.0f} MiB "
         f"that is in the page cache; each line is a process of its own, opening again the median of {REOPENED}. "
-        f"Imports are not counted. A worker's memory is what smaps_rollup calls private, taken while all workers live; what a spawned one is sent counts. "
+        f"Imports are not counted. A worker's memory is what smaps_rollup calls private, taken while all workers live; "
+        f"what a spawned one is sent counts. "
         f"Made by `python -m benchmarks.scale --boxes {arguments.boxes} --images {arguments.images}`."
     )
     RESULTS.mkdir(exist_ok=True)

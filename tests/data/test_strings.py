@@ -17,6 +17,14 @@ def test_strings_come_back() -> None:
     assert list(Strings([])) == []
 
 
+def test_they_can_be_made_of_arrays() -> None:
+    packed = Strings(["ab", "", "ü"])
+    assert packed.start.tolist() == [0, 2, 2, 4]
+    again = Strings.of(packed.blob, packed.start)
+    assert list(again) == ["ab", "", "ü"]
+    assert again.blob is packed.blob
+
+
 @pytest.mark.parametrize("index", [2, -3])
 def test_index_outside_raises(index: int) -> None:
     with pytest.raises(IndexError):

@@ -47,8 +47,7 @@ def read_arrays(root: Path, source: Source) -> Pack:
     content, text = decode(root / source.annotations)
     report = Report(lenient=True)
     categories = _categories(content.categories, report)
-    folder = coco_layout.folder_of(root, source, (image.file_name for image in content.images))
-    images, row = _images(content.images, root, folder, report)
+    images, row = _images(content.images, root, source, report)
     label = {category.id: number for number, category in enumerate(categories)}
     used = _usable(content.annotations, row, label, report)
     names = Strings(images)
@@ -104,18 +103,20 @@ def _categories(found: Iterable[Category], report: Report) -> list[Category]:
 
 
 def _images(
-    found: Iterable[Image], root: Path, folder: str, report: Report
+    found: list[Image], root: Path, source: Source, report: Report
 ) -> tuple[dict[str, Image], dict[int, int | None]]:
     """Return the images by path, and by id the row of each, or None where it is left out."""
+    file_names = [image.file_name.replace("\\", "/") for image in found]
+    folder = coco_layout.folder_of(root, source, file_names)
     kept: dict[str, Image] = {}
     row: dict[int, int | None] = {}
-    for image in found:
+    for image, file_name in zip(found, file_names, strict=True):
         where = f"image id {image.id}"
         if image.id in row:
             report.error("id_duplicate", where, "is given twice; give every image its own id")
             continue
         row[image.id] = None
-        name = listing.inside(root, posixpath.join(folder, image.file_name.replace("\\", "/")), where, report)
+        name = listing.inside(root, posixpath.join(folder, file_name), where, report)
         if name in kept:
             report.error("image_duplicate", where, f"names the same file as image id {kept[name].id}; list it once")
         elif name is not None:

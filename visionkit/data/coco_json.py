@@ -62,12 +62,12 @@ def decode(path: Path) -> tuple[Annotations, mmap.mmap]:
         raise DataError(f"{path}: cannot be read ({error}); repair the file or fetch it again") from error
     try:
         return msgspec.json.decode(text, type=Annotations), text
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, RecursionError) as error:
         raise DataError(
             f"{path}: {error}; a COCO file holds the lists images (id, file_name, height, width), annotations "
             f"(id, image_id, category_id, bbox) and categories (id, name)"
         ) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         found = re.search(r"\(byte (\d+)\)", str(error))
         before = text[: int(found[1]) if found else len(text)]
         line, column = before.count(b"\n") + 1, len(before) - before.rfind(b"\n")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Sequence
-from itertools import islice
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -69,9 +68,9 @@ def _source(root: Path, annotations: str, folders: Sequence[str]) -> Source:
     return Source(annotations, tuple(folder for folder in folders if (root / folder).is_dir()))
 
 
-def folder_of(root: Path, source: Source, file_names: Iterable[str]) -> str:
+def folder_of(root: Path, source: Source, file_names: Sequence[str]) -> str:
     """Return the folder in which most of some images lie."""
-    tried = list(islice(file_names, _TRIED))
+    tried = file_names[:_TRIED]
     return max(source.folders, key=lambda folder: sum((root / folder / name).is_file() for name in tried))
 
 

@@ -52,6 +52,8 @@ def packed(file: Path, kind: str, make: Callable[[], Pack], *also: str) -> Pack:
 
 def _load(folder: Path) -> Pack | None:
     """Return what a folder holds, or None where it is not there or not as it was written."""
+    if not folder.exists():
+        return None
     try:
         index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
         if any(_stamp(folder / name) != stamp for name, stamp in index["files"].items()):
@@ -60,8 +62,6 @@ def _load(folder: Path) -> Pack | None:
             name.removesuffix(".npy"): Mapped.open(folder / name) for name in index["files"]
         }
         return Pack(arrays, index["about"])
-    except FileNotFoundError:
-        return None
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         log.warning("%s is damaged (%s) and is made anew", folder, error)
         return None
