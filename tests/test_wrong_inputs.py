@@ -212,6 +212,7 @@ WRONG: dict[str, tuple[str, list[str], list[str]]] = {
         ["data=mask_folder", "data.root=<folder>/empty", "data.colours={sky:[1,2]}"],
         ["data.colours.sky=[1, 2] is no colour", "[128,0,0]"],
     ),
+    "no COCO": ("train", ["data=coco", "task=detection", "data.root=<folder>/empty"], ["_annotations.coco.json"]),
     "not a checkpoint": ("evaluate", ["checkpoint=<folder>/notes.txt"], ["notes.txt cannot be read as a checkpoint"]),
     "another's checkpoint": ("evaluate", ["checkpoint=<folder>/model.ckpt"], ["was not written by visionkit"]),
     "not an image": ("predict", ["checkpoint=<folder>/model.ckpt", "source=<folder>/empty"], ["holds no image"]),
