@@ -207,6 +207,16 @@ def test_an_image_that_is_not_there(root: Path) -> None:
     assert len(read(root)) == 2
 
 
+def test_one_file_of_annotations_in_two_folders(root: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    read(root)
+    other = tmp_path_factory.mktemp("other")
+    (other / "annotations").symlink_to(root / "annotations")
+    (other / "train").mkdir()
+    (other / "train/a.png").write_bytes((root / "train/a.png").read_bytes())
+    with pytest.raises(DataError, match=r"train/b\.png: does not exist"):
+        COCO(str(other)).read("train")
+
+
 def test_the_second_reading_tells_the_same(root: Path, caplog: pytest.LogCaptureFixture) -> None:
     what = content()
     what["annotations"] += [

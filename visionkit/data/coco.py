@@ -79,7 +79,7 @@ class COCO(Reader):
     def _part(self, source: Source) -> _Part:
         file = self.root / source.annotations
         state = file.stat()
-        pack = packed(file, "coco", partial(read_arrays, self.root, source), *source.folders)
+        pack = packed(file, "coco", partial(read_arrays, self.root, source), str(self.root.resolve()), *source.folders)
         return _Part(
             file=file,
             stamp=(state.st_size, state.st_mtime_ns),
