@@ -130,14 +130,16 @@ def test_a_category_called_background_is_the_background(root: Path) -> None:
     assert np.unique(at(records.masks, 1)).tolist() == [0, 1, 255]
 
 
-def test_more_objects_than_a_byte_counts(root: Path) -> None:
+@pytest.mark.parametrize(("number", "dtype"), [(255, np.uint8), (256, np.uint16)])
+def test_more_objects_than_a_byte_counts(root: Path, number: int, dtype: type) -> None:
     what = content()
     what["annotations"] = [
-        annotation(n, 3, 5, [n % 10, n // 40, 1, 1], segmentation=rectangle(n % 10, n // 40, 1, 1)) for n in range(300)
+        annotation(n, 3, 5, [n % 10, n // 40, 1, 1], segmentation=rectangle(n % 10, n // 40, 1, 1))
+        for n in range(number)
     ]
     instances = at(read(root, what).instances, 1)
-    assert instances.dtype == np.uint16
-    assert instances.max() == 300
+    assert instances.dtype == dtype
+    assert instances.max() == number
 
 
 def test_too_many_classes_for_a_mask(root: Path) -> None:
