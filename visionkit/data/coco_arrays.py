@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import mmap
 import posixpath
 import re
 from collections.abc import Iterable
-from itertools import chain
+from itertools import chain, repeat
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,15 @@ from visionkit.data.strings import Strings
 
 _NOTHING = re.compile(rb"[\[\]{}\s]*|null|\"\"")
 """What files write where there is no segmentation."""
+
+_PLAIN = re.compile(r"(?!\.)[^/:]+")
+"""A file name that needs no look at where it leads: a file of the folder."""
+
+_SHORT = 64
+"""Bytes; a longer segmentation is one."""
+
+_UNLISTED, _LEFT_OUT, _UNDECLARED = -1, -2, -1
+"""In place of the row of an image, or of the number of a category."""
 
 _VOID = "an object without segmentation is void in masks: the inside of its box"
 
@@ -48,40 +59,45 @@ def read_arrays(root: Path, source: Source) -> Pack:
     report = Report(lenient=True)
     categories = _categories(content.categories, report)
     images, row = _images(content.images, root, source, report)
-    label = {category.id: number for number, category in enumerate(categories)}
-    used = _usable(content.annotations, row, label, report)
-    names = Strings(images)
+    number = {category.id: label for label, category in enumerate(categories)}
     size = np.asarray([(image.height, image.width) for image in images.values()], dtype=np.int32).reshape(-1, 2)
+    names = Strings(images)
 
-    image = _column((row[item.image_id] for item in used), np.int64)
-    box = _column(chain.from_iterable(item.bbox for item in used), np.float64).reshape(-1, 4).clip(-_FAR, _FAR)
+    # Column by column and without a loop over annotations: there are millions of them.
+    found = content.annotations
+    identity = _column(map(attrgetter("id"), found), np.int64)
+    image = _column(map(row.get, map(attrgetter("image_id"), found), repeat(_UNLISTED)), np.int64)
+    label = _column(map(number.get, map(attrgetter("category_id"), found), repeat(_UNDECLARED)), np.int64)
+    ignore = _column(map(bool, map(attrgetter("iscrowd"), found)), np.bool_)
+    start, length = _segments(text, found)
+    usable = _usable(found, identity, image, label, report)
+    boxes = [found[index].bbox for index in usable.tolist()]
+    box = _column(chain.from_iterable(boxes), np.float64).reshape(-1, 4).clip(-_FAR, _FAR)
     corners = np.concatenate([box[:, :2], box[:, :2] + box[:, 2:]], axis=1).astype(np.float32)
-    keep = _sound(used, box, corners, size[image], report)
-    order = keep[np.argsort(image[keep], kind="stable")]
-    used = [used[number] for number in order.tolist()]
-    image = image[order]
-    box_label = _column((label[item.category_id] for item in used), np.int64)
-    ignore = _column((bool(item.iscrowd) for item in used), np.bool_)
+    sound = _sound(identity[usable], box, corners, size[image[usable]], report)
+    sound = sound[np.argsort(image[usable[sound]], kind="stable")]
+    used = usable[sound]
+    identity, image, label, ignore = identity[used], image[used], label[used], ignore[used]
+    start, length = start[used], length[used]
     multilabel = np.zeros((len(images), len(categories)), dtype=np.uint8)
-    multilabel[image[~ignore], box_label[~ignore]] = 1
-    start, length = _segments(text, used)
+    multilabel[image[~ignore], label[~ignore]] = 1
     if length.any():
-        for number in np.flatnonzero((length == 0) & ~ignore).tolist():
-            report.warning("mask_missing", f"annotation id {used[number].id}", _VOID)
+        for missed in identity[(length == 0) & ~ignore].tolist():
+            report.warning("mask_missing", f"annotation id {missed}", _VOID)
     arrays: dict[str, NDArray[Any]] = {
         "name_blob": names.blob,
         "name_start": names.start,
         "missing": coco_layout.missing(root, list(images)),
         "image_id": _column((item.id for item in images.values()), np.int64),
         "size": size,
-        "boxes": corners[order],
-        "box_label": box_label,
+        "boxes": corners[sound],
+        "box_label": label,
         "box_ignore": ignore,
         "box_start": np.searchsorted(image, np.arange(len(images) + 1)).astype(np.int64),
         "multilabel": multilabel,
         "segment_start": start,
         "segment_length": length,
-        "segment_id": _column((item.id for item in used), np.int64),
+        "segment_id": identity,
     }
     about = {
         "segmented": bool(length.any()),
@@ -102,21 +118,21 @@ def _categories(found: Iterable[Category], report: Report) -> list[Category]:
     return [kept[number] for number in sorted(kept)]
 
 
-def _images(
-    found: list[Image], root: Path, source: Source, report: Report
-) -> tuple[dict[str, Image], dict[int, int | None]]:
-    """Return the images by path, and by id the row of each, or None where it is left out."""
+def _images(found: list[Image], root: Path, source: Source, report: Report) -> tuple[dict[str, Image], dict[int, int]]:
+    """Return the images by path, and by id the row of each, or `_LEFT_OUT`."""
     file_names = [image.file_name.replace("\\", "/") for image in found]
     folder = coco_layout.folder_of(root, source, file_names)
     kept: dict[str, Image] = {}
-    row: dict[int, int | None] = {}
+    row: dict[int, int] = {}
     for image, file_name in zip(found, file_names, strict=True):
         where = f"image id {image.id}"
         if image.id in row:
             report.error("id_duplicate", where, "is given twice; give every image its own id")
             continue
-        row[image.id] = None
-        name = listing.inside(root, posixpath.join(folder, file_name), where, report)
+        row[image.id] = _LEFT_OUT
+        name: str | None = posixpath.join(folder, file_name)
+        if not _PLAIN.fullmatch(file_name):
+            name = listing.inside(root, posixpath.join(folder, file_name), where, report)
         if name in kept:
             report.error("image_duplicate", where, f"names the same file as image id {kept[name].id}; list it once")
         elif name is not None:
@@ -126,33 +142,35 @@ def _images(
 
 
 def _usable(
-    found: Iterable[Annotation], row: dict[int, int | None], label: dict[int, int], report: Report
-) -> list[Annotation]:
-    """Return the annotations whose references and numbers hold, of images that are kept."""
-    kept = []
-    seen: set[int] = set()
-    for item in found:
-        if item.id in seen:
-            text = "is given twice; give every annotation its own id"
-            report.error("id_duplicate", f"annotation id {item.id}", text)
-            continue
-        seen.add(item.id)
-        if item.image_id not in row:
+    found: list[Annotation],
+    identity: NDArray[np.int64],
+    image: NDArray[np.int64],
+    label: NDArray[np.int64],
+    report: Report,
+) -> NDArray[np.int64]:
+    """Return the rows of the annotations whose references and numbers hold, of images that are kept."""
+    again = np.ones(len(found), dtype=bool)
+    again[np.unique(identity, return_index=True)[1]] = False
+    numbers = _column(map(len, map(attrgetter("bbox"), found)), np.int64)
+    bad = again | (image == _UNLISTED) | (label == _UNDECLARED) | (numbers != 4)
+    for row in np.flatnonzero(bad).tolist():
+        item, where = found[row], f"annotation id {found[row].id}"
+        if again[row]:
+            report.error("id_duplicate", where, "is given twice; give every annotation its own id")
+        elif image[row] == _UNLISTED:
             text = f"belongs to image id {item.image_id}, which images does not list; list the image or remove it"
-            report.error("image_unlisted", f"annotation id {item.id}", text)
-        elif item.category_id not in label:
+            report.error("image_unlisted", where, text)
+        elif label[row] == _UNDECLARED:
             text = f"has category id {item.category_id}, which categories does not declare; declare or correct it"
-            report.error("unknown_class", f"annotation id {item.id}", text)
-        elif len(item.bbox) != 4:
-            text = f"has a bbox of {len(item.bbox)} numbers; four are needed: x, y, width, height"
-            report.error("bad_annotation", f"annotation id {item.id}", text)
-        elif row[item.image_id] is not None:
-            kept.append(item)
-    return kept
+            report.error("unknown_class", where, text)
+        else:
+            text = f"has a bbox of {numbers[row]} numbers; four are needed: x, y, width, height"
+            report.error("bad_annotation", where, text)
+    return np.flatnonzero(~bad & (image != _LEFT_OUT))
 
 
 def _sound(
-    used: list[Annotation],
+    identity: NDArray[np.int64],
     box: NDArray[np.float64],
     corners: NDArray[np.float32],
     size: NDArray[np.int32],
@@ -170,27 +188,28 @@ def _sound(
         ("box_outside", outside, "a box that lies wholly outside its image is left out"),
     )
     for code, wrong, text in texts:
-        for number in np.flatnonzero(wrong).tolist():
-            report.warning(code, f"annotation id {used[number].id}", text)
+        for number in identity[wrong].tolist():
+            report.warning(code, f"annotation id {number}", text)
     return np.flatnonzero(~(inverted | empty | outside))
 
 
-def _segments(text: Any, used: list[Annotation]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+def _segments(text: mmap.mmap, found: list[Annotation]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """Return where in the file each segmentation stands, and its length in bytes, 0 for none.
 
-    A `Raw` is a view of the file's bytes, so that its address says where.
+    They come in the order of the file, so each is looked for behind the one before; where the same bytes stand earlier,
+    those are as good.
     """
-    first = _address(text)
-    start, length = np.zeros(len(used), dtype=np.int64), np.zeros(len(used), dtype=np.int32)
-    for number, item in enumerate(used):
-        if not _NOTHING.fullmatch(item.segmentation):
-            start[number] = _address(item.segmentation) - first
-            length[number] = memoryview(item.segmentation).nbytes
+    segmentations = list(map(attrgetter("segmentation"), found))
+    length = _column((memoryview(one).nbytes for one in segmentations), np.int32)
+    for row in np.flatnonzero(length <= _SHORT).tolist():
+        if _NOTHING.fullmatch(segmentations[row]):
+            length[row] = 0
+    start = np.zeros(len(found), dtype=np.int64)
+    place = 0
+    for row in np.flatnonzero(length).tolist():
+        start[row] = place = text.find(segmentations[row], place)
+        place += 1
     return start, length
-
-
-def _address(buffer: Any) -> int:
-    return int(np.frombuffer(buffer, dtype=np.uint8).__array_interface__["data"][0])
 
 
 def _column(values: Iterable[Any], dtype: Any) -> NDArray[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
 from collections.abc import Sequence
@@ -76,13 +77,11 @@ def folder_of(root: Path, source: Source, file_names: Sequence[str]) -> str:
 
 def missing(root: Path, names: Sequence[str]) -> NDArray[np.int64]:
     """Return the rows of the images whose file is not there, listing each folder once."""
-    folders = {posixpath.dirname(name) for name in names}
-    there = {
-        posixpath.join(folder, entry.name)
-        for folder in folders
-        if (root / folder).is_dir()
-        for entry in (root / folder).iterdir()
-    }
+    there: set[str] = set()
+    for folder in {posixpath.dirname(name) for name in names}:
+        if (root / folder).is_dir():
+            with os.scandir(root / folder) as entries:
+                there.update(posixpath.join(folder, entry.name) for entry in entries)
     # Some systems find a name in other letters than those that they list.
     absent = [row for row, name in enumerate(names) if name not in there and not (root / name).is_file()]
     return np.asarray(absent, dtype=np.int64)
