@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from pathlib import Path
 
@@ -49,6 +50,7 @@ def test_broken_files(tmp_path: Path, text: str, message: str) -> None:
     path.write_text(text)
     with pytest.raises(DataError, match=message):
         decode(path)
+    assert gc.isenabled()
 
 
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:
