@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image as PillowImage
 
 from tests.data.conftest import paint
+from visionkit.data.coco import COCO
 from visionkit.data.csv_labels import CSVLabels
 from visionkit.data.image_folder import ImageFolder
 from visionkit.data.instance_masks import InstanceMasks
@@ -62,6 +64,30 @@ def voc(root: Path, write: Write) -> Reader:
                 picture.putpalette(range(30))
                 picture.save(root / f"voc/{folder}/{stem}.png")
     return VOC(str(root / "voc"))
+
+
+def coco(root: Path, write: Write, polygons: bool) -> Reader:
+    for split, images in SPLITS.items():
+        listed = [{"id": n, "file_name": f"{s}.png", "height": HEIGHT, "width": WIDTH} for n, s in enumerate(images)]
+        annotations = []
+        for number, (stem, objects) in enumerate(images.items()):
+            write(f"coco/{split}/{stem}.png", paint(HEIGHT, WIDTH, ord(stem)))
+            for x1, y1, x2, y2, label in objects:
+                annotation = {
+                    "id": len(annotations) + 1,
+                    "image_id": number,
+                    "category_id": 3 + 10 * label,
+                    "iscrowd": 0,
+                }
+                annotation |= {"bbox": [x1, y1, x2 - x1, y2 - y1], "area": (x2 - x1) * (y2 - y1)}
+                if polygons:
+                    annotation["segmentation"] = [[x1, y1, x2, y1, x2, y2, x1, y2]]
+                annotations.append(annotation)
+        categories = [{"id": 3 + 10 * label, "name": name} for label, name in enumerate(NAMES)]
+        path = root / f"coco/annotations/instances_{split}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"images": listed, "annotations": annotations, "categories": categories}))
+    return COCO(str(root / "coco"))
 
 
 def yolo(root: Path, write: Write, polygons: bool) -> Reader:
@@ -131,6 +157,8 @@ def samples(reader: Reader) -> dict[str, Sample]:
 
 FORMATS: dict[str, Callable[[Path, Write], Reader]] = {
     "VOC": voc,
+    "COCO boxes": lambda root, write: coco(root, write, polygons=False),
+    "COCO polygons": lambda root, write: coco(root, write, polygons=True),
     "YOLO boxes": lambda root, write: yolo(root, write, polygons=False),
     "YOLO polygons": lambda root, write: yolo(root, write, polygons=True),
     "index masks": lambda root, write: mask_folder(root, write, colours=False),
@@ -164,6 +192,7 @@ def test_boxes_masks_and_instances(tmp_path: Path, write: Write, name: str) -> N
     kinds = {kind for kind in ("mask", "boxes", "instances") if getattr(found["a"], kind) is not None}
     assert kinds == {
         "VOC": {"mask", "boxes", "instances"},
+        "COCO boxes": {"boxes"},
         "YOLO boxes": {"boxes"},
         "YOLO polygons": {"mask", "boxes", "instances"},
         "index masks": {"mask"},
