@@ -23,7 +23,7 @@ from visionkit.models.contracts import Backbone, Head, Neck
 from visionkit.models.network import Network
 from visionkit.tasks.base import Task
 
-FORMAT = 2
+FORMAT = 3
 """Rises when a manifest changes in a way that older code cannot read."""
 
 CONTRACTS = (Backbone, Neck, Head, Loss, Task)
