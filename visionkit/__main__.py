@@ -14,6 +14,7 @@ COMMANDS = {
     "evaluate": "measure a checkpoint on a split of its data or of other data",
     "predict": "write what a checkpoint sees in an image or a folder of images",
     "export": "write a checkpoint's model as ONNX or torch.export file that runs without visionkit",
+    "doctor": "say what is wrong with your data, before you train",
     "summary": "show a network layer by layer: shapes, costs and receptive fields",
 }
 """Every command and what it does."""

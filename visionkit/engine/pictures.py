@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from visionkit.data.geometry import Fit
+from visionkit.data.module import DataModule
 from visionkit.data.window import COLOURS
 from visionkit.engine.setup import Setup
+from visionkit.tasks.base import Task
 from visionkit.tasks.grid import side_by_side
 from visionkit.types import Boxes, ClassScores, Image, MaskScores, Prediction
 
@@ -22,16 +24,21 @@ MAX_PICTURES = 12
 
 def augmented_batch(setup: Setup, folder: Path) -> None:
     """Write `augmented_batch.png`: the first training batch with its labels, as the network sees it."""
-    batch = next(iter(setup.data.train_dataloader()))
     for head, task in setup.tasks.items():
-        names = setup.module.class_names[head]
-        drawn = [
-            task.draw(image_of(batch.images, index), truth)
-            for index in range(min(MAX_PICTURES, len(batch.images)))
-            if (truth := task.truth(batch, index, names)) is not None
-        ]
-        if drawn:
-            write_image(folder / file_name(setup, head, "augmented_batch"), side_by_side([[d] for d in drawn], (), 4))
+        drawn = draw_augmented(setup.data, task, setup.module.class_names[head], MAX_PICTURES)
+        if drawn is not None:
+            write_image(folder / file_name(setup, head, "augmented_batch"), drawn)
+
+
+def draw_augmented(data: DataModule, task: Task, names: tuple[str, ...], count: int) -> Image | None:
+    """Return the first samples of the first training batch with their labels; None where none has labels."""
+    batch = next(iter(data.train_dataloader()))
+    drawn = [
+        task.draw(image_of(batch.images, index), truth)
+        for index in range(min(count, len(batch.images)))
+        if (truth := task.truth(batch, index, names)) is not None
+    ]
+    return side_by_side([[one] for one in drawn], (), 4) if drawn else None
 
 
 @torch.inference_mode()

@@ -53,7 +53,7 @@ _UPRIGHT: Final[dict[int, Any]] = {
 }
 
 
-class Unusable(Exception):
+class UnusableError(Exception):
     """A picture that training cannot use; `code` is that of the finding."""
 
     def __init__(self, code: str, text: str) -> None:
@@ -77,7 +77,7 @@ class Look(NamedTuple):
 
 
 def look(images: Pixels, index: int) -> Look:
-    """Open a picture completely, so that damage is noticed. Raises Unusable."""
+    """Open a picture completely, so that damage is noticed. Raises UnusableError."""
     path = path_of(images, index)
     if path is None:
         image = np.asarray(images[index])
@@ -89,19 +89,19 @@ def look(images: Pixels, index: int) -> Look:
         try:
             images[index]
         except DataError as error:
-            raise Unusable("unreadable", f"holds {seen.holds or 'a format'} that training cannot read") from error
+            raise UnusableError("unreadable", f"holds {seen.holds or 'a format'} that training cannot read") from error
     return seen
 
 
 def look_at(path: Path) -> Look:
-    """Open the picture of a file completely. Raises Unusable."""
+    """Open the picture of a file completely. Raises UnusableError."""
     try:
         encoded = path.read_bytes()
     except OSError as error:
         code = "missing" if isinstance(error, FileNotFoundError) else "unreadable"
-        raise Unusable(code, f"cannot be opened ({error.strerror})") from error
+        raise UnusableError(code, f"cannot be opened ({error.strerror})") from error
     if not encoded:
-        raise Unusable("empty", "holds no bytes")
+        raise UnusableError("empty", "holds no bytes")
     return _decoded(path, encoded)
 
 
@@ -112,16 +112,16 @@ def _decoded(path: Path, encoded: bytes) -> Look:
             warnings.simplefilter("ignore")  # Pillow warns of large pictures and odd tags
             with PillowImage.open(io.BytesIO(encoded)) as picture:
                 if picture.width * picture.height > LARGEST:
-                    raise Unusable("too_large", _large(picture.width, picture.height))
+                    raise UnusableError("too_large", _large(picture.width, picture.height))
                 orientation = int(picture.getexif().get(0x0112, 1))
                 notes = _notes(picture, encoded) | ({"turned"} if orientation in _UPRIGHT else set())
                 holds = str(picture.format)
                 width, height = picture.size
                 grey = _grey(picture, encoded)
     except PillowImage.DecompressionBombError as error:
-        raise Unusable("too_large", f"says that it is larger than {LARGEST / 1e6:.0f} million pixels") from error
+        raise UnusableError("too_large", f"says that it is larger than {LARGEST / 1e6:.0f} million pixels") from error
     except (OSError, ValueError, SyntaxError, EOFError) as error:  # Pillow raises SyntaxError for broken PNG chunks
-        raise Unusable(*_damage(form, error)) from error
+        raise UnusableError(*_damage(form, error)) from error
     if orientation in _UPRIGHT:
         grey = np.ascontiguousarray(_UPRIGHT[orientation](grey))
         height, width = (width, height) if orientation >= 5 else (height, width)
@@ -132,7 +132,7 @@ def _decoded(path: Path, encoded: bytes) -> Look:
 
 
 def detail(images: Pixels, index: int) -> NDArray[np.float32]:
-    """Return a picture as `DETAIL` x `DETAIL` grey values, whatever its aspect. Raises Unusable."""
+    """Return a picture as `DETAIL` x `DETAIL` grey values, whatever its aspect. Raises UnusableError."""
     return _resized(look(images, index).grey, DETAIL).astype(np.float32)
 
 

@@ -13,7 +13,7 @@ from visionkit.data.pixels import Pixels, path_of
 from visionkit.data.records import Records
 from visionkit.engine.doctor import looking
 from visionkit.engine.doctor.codes import Finding
-from visionkit.engine.doctor.looking import FACTS, NOTES, Unusable
+from visionkit.engine.doctor.looking import FACTS, NOTES, UnusableError
 from visionkit.engine.doctor.pool import Splits, spread
 from visionkit.errors import DataError
 from visionkit.types import LABEL_KINDS
@@ -57,9 +57,7 @@ def scan(splits: Splits, advance: Callable[[int], object], processes: int | None
     """Open everything, on all cores; `advance` is told how many more pictures are done."""
     start = np.cumsum([0, *(len(records) for records in splits.values())])
     facts = np.zeros(start[-1], dtype=FACTS)
-    holding = {
-        split: np.zeros(256, dtype=np.int64) for split, records in splits.items() if records.masks is not None
-    }
+    holding = {split: np.zeros(256, dtype=np.int64) for split, records in splits.items() if records.masks is not None}
     findings: list[Finding] = []
     jobs = [
         (split, first, min(first + AT_ONCE, len(records)))
@@ -86,7 +84,7 @@ def _look(splits: Splits, job: tuple[str, int, int]) -> _Part:
         name, sample = records.names[index], ((split, index),)
         try:
             seen = looking.look(records.images, index)
-        except Unusable as error:
+        except UnusableError as error:
             part.findings.append(Finding(error.code, (name,), str(error), sample, leave_out=(name,)))
             continue
         part.facts[index - first] = looking.facts(seen)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from html import escape
-
+from visionkit.engine.html import rect, svg, text
 from visionkit.engine.summary import figures
 from visionkit.engine.summary.layers import Map, Summary
 
@@ -14,7 +13,6 @@ _LINE = 24
 
 _PICTURE = 150  # for the longer side of what a level's picture shows
 _GAP = 40
-_DIM = ' class="dim"'
 
 
 def costs(summary: Summary) -> str:
@@ -25,16 +23,16 @@ def costs(summary: Summary) -> str:
     wide, high = _NAMES + 3 * (_BAR + _VALUE), _LINE * (len(stages) + 1) + 6
     marks = []
     for index, column in enumerate(columns):
-        marks.append(_text(_NAMES + index * (_BAR + _VALUE), 16, column, dim=True))
+        marks.append(text(_NAMES + index * (_BAR + _VALUE), 16, column, dim=True))
     for line, (name, own) in enumerate(stages.items(), start=1):
         top = line * _LINE
-        marks.append(_text(0, top + 16, name))
+        marks.append(text(0, top + 16, name))
         for index, (value, colour) in enumerate(zip(own, "abc", strict=True)):
             left, length = _NAMES + index * (_BAR + _VALUE), _BAR * value / most[index]
-            marks.append(_rect(left, top + 4, length, _LINE - 8, f"fill:var(--{colour})"))
+            marks.append(rect(left, top + 4, length, _LINE - 8, f"fill:var(--{colour})"))
             short = figures.size(value) if index == 2 else figures.count(value)
-            marks.append(_text(left + length + 6, top + 16, short))
-    return _svg(wide, high, marks, "Parameters, multiply-adds and memory of each stage")
+            marks.append(text(left + length + 6, top + 16, short))
+    return svg(wide, high, marks, "Parameters, multiply-adds and memory of each stage")
 
 
 def fields(summary: Summary) -> str:
@@ -43,14 +41,14 @@ def fields(summary: Summary) -> str:
     for index, level in enumerate(summary.levels):
         marks += _level(level, summary.size, index * (_PICTURE + _GAP))
     wide = len(summary.levels) * (_PICTURE + _GAP)
-    return _svg(wide, _PICTURE + 70, marks, "Receptive fields of the levels against the image")
+    return svg(wide, _PICTURE + 70, marks, "Receptive fields of the levels against the image")
 
 
 def _level(level: Map, size: tuple[int, int], left: float) -> list[str]:
     top = 4.0
     lines = [f"{level.part} /{level.stride}", f"{level.channels} channels, {figures.sides(level.output[1:])}"]
     lines.append(f"sees {figures.window(level.view)}")
-    marks = [_text(left, _PICTURE + 22 + 18 * line, text, dim=line > 0) for line, text in enumerate(lines)]
+    marks = [text(left, _PICTURE + 22 + 18 * line, words, dim=line > 0) for line, words in enumerate(lines)]
     if level.view is None:
         return marks
     windows = []
@@ -63,7 +61,7 @@ def _level(level: Map, size: tuple[int, int], left: float) -> list[str]:
     scale = _PICTURE / max(end - start for start, end in zip(low, high, strict=True))
 
     def place(down: tuple[float, float], across: tuple[float, float], style: str) -> str:
-        return _rect(
+        return rect(
             left + (across[0] - low[1]) * scale, top + (down[0] - low[0]) * scale,
             (across[1] - across[0]) * scale, (down[1] - down[0]) * scale, style,
         )  # fmt: skip
@@ -71,19 +69,3 @@ def _level(level: Map, size: tuple[int, int], left: float) -> list[str]:
     image = place((0, size[0]), (0, size[1]), "fill:var(--line)")
     window = place(windows[0], windows[1], "fill:var(--a);fill-opacity:.25;stroke:var(--a);stroke-width:2")
     return [image, window, *marks]
-
-
-def _rect(left: float, top: float, wide: float, high: float, style: str) -> str:
-    return f'<rect x="{left:.1f}" y="{top:.1f}" width="{max(wide, 0.5):.1f}" height="{high:.1f}" style="{style}"/>'
-
-
-def _text(left: float, base: float, text: str, *, dim: bool = False) -> str:
-    return f'<text x="{left:.1f}" y="{base:.1f}"{_DIM if dim else ""}>{escape(text)}</text>'
-
-
-def _svg(wide: float, high: float, marks: list[str], label: str) -> str:
-    body = "\n".join(marks)
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{escape(label)}" '
-        f'width="{wide:.0f}" height="{high:.0f}" viewBox="0 0 {wide:.0f} {high:.0f}">\n{body}\n</svg>'
-    )

@@ -6,29 +6,10 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from itertools import groupby
 
+from visionkit.engine import html
 from visionkit.engine.summary import figures
 from visionkit.engine.summary.drawing import costs, fields
 from visionkit.engine.summary.layers import Layer, Summary
-
-STYLE = """
-:root { color-scheme: light dark; --ink: #1c2430; --dim: #5b6675; --line: #d5dbe3; --back: #ffffff; --band: #f3f5f8;
-  --a: #2b6cb0; --b: #b7791f; --c: #2f855a; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6eaf0; --dim: #9aa5b4; --line: #3a4452; --back: #14181f;
-  --band: #1d232c; --a: #63b3ed; --b: #ecc94b; --c: #68d391; } }
-body { margin: 2rem auto; max-width: 76rem; padding: 0 1rem; font: 15px/1.45 system-ui, sans-serif; color: var(--ink);
-  background: var(--back); }
-h1 { font-size: 1.5rem; margin-bottom: 0; } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; }
-p, figcaption { color: var(--dim); margin: .3rem 0; }
-dl { display: flex; flex-wrap: wrap; gap: .5rem 2.5rem; } dt { color: var(--dim); }
-dd { margin: 0; font-size: 1.35rem; }
-dd small { display: block; font-size: .8rem; color: var(--dim); }
-figure { margin: 0; overflow-x: auto; } svg { max-width: 100%; height: auto; }
-svg text { fill: var(--ink); font: 13px system-ui, sans-serif; } svg .dim { fill: var(--dim); }
-.scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-th, td { padding: .15rem .6rem; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line); }
-th { color: var(--dim); font-weight: 600; } .name { text-align: left; font-family: ui-monospace, monospace; }
-.kind { text-align: left; } tr.part td { text-align: left; font-weight: 600; background: var(--band); }
-"""
 
 HEADINGS = (
     "layer", "kind", "kernel", "stride", "output", "parameters", "multiply-adds", "field", "centre", "jump", "memory",
@@ -38,14 +19,10 @@ HEADINGS = (
 def page(summary: Summary) -> str:
     """Return the page: totals, where they go, the levels against the image, and the table of layers."""
     height, width = summary.size
-    title = escape(f"{summary.title} at {height} x {width} pixels")
+    title = f"{summary.title} at {height} x {width} pixels"
     settings = ", ".join(f"{key} {value}" for key, value in summary.settings.items())
     parts = [
-        "<!DOCTYPE html>",
-        f'<html lang="en"><head><meta charset="utf-8"><title>{title}</title>',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<style>{STYLE}</style></head><body>",
-        f"<h1>{title}</h1><p>{escape(settings)}</p>",
+        f"<h1>{escape(title)}</h1><p>{escape(settings)}</p>",
         f"<dl>{''.join(_totals(summary))}</dl>",
         "<h2>Where they go</h2>",
         f"<figure>{costs(summary)}<figcaption>Shares of each stage: a part of the network and the distance of its "
@@ -58,9 +35,9 @@ def page(summary: Summary) -> str:
         *(f"<th{_class(index)}>{heading}</th>" for index, heading in enumerate(HEADINGS)),
         "</tr></thead><tbody>",
         *_rows(summary.layers),
-        "</tbody></table></div></body></html>",
+        "</tbody></table></div>",
     ]
-    return "\n".join(parts)
+    return html.document(title, parts)
 
 
 def _totals(summary: Summary) -> Iterator[str]:
