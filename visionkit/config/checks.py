@@ -100,6 +100,11 @@ def _root(key: str, value: Any) -> None:
         raise ConfigError(f"{key}={value} is no folder; give the folder that holds your data")
 
 
+def _list_file(key: str, value: Any) -> None:
+    if value is not None and not Path(str(value)).expanduser().is_file():
+        raise ConfigError(f"{key}={value} is no file; give a list of names, such as the doctor's leave_out.txt")
+
+
 def _checkpoint(key: str, value: Any) -> None:
     if value is not None:
         values.checkpoint_file(str(value))
@@ -207,6 +212,8 @@ _CHECKS: dict[str, Callable[[str, Any], None]] = {
     "data.limit": _whole(1, or_null=True),
     "data.sampler": _one_of("shuffle", "balanced", "repeat_factor"),
     "data.repeat_threshold": _share,
+    "data.on_error": _one_of("raise", "skip"),
+    "data.leave_out": _list_file,
     "trainer.devices": _devices,
     "checkpoint": _checkpoint,
     "source": _source,

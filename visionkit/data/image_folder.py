@@ -58,9 +58,8 @@ class ImageFolder(Reader):
             folder = self.root / parent / name
             files = listing.images(folder) if folder.is_dir() else []
             if not files and (split == "train" or not has_splits):
-                raise DataError(
-                    f"{folder}: holds no images; add some ({', '.join(sorted(listing.IMAGE_SUFFIXES))}) or remove it"
-                )
+                suffixes = ", ".join(sorted(listing.IMAGE_SUFFIXES))
+                self.report.error("class_empty", folder, f"holds no images; add some ({suffixes}) or remove it")
             paths += [f"{parent}{name}/{file}" for file in files]
             labels += [label] * len(files)
         if not paths:

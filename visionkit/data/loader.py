@@ -8,13 +8,14 @@ from typing import Any
 
 import cv2
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from visionkit.data.dataset import Samples
 from visionkit.data.geometry import Fit
 from visionkit.data.records import Records
 from visionkit.data.sample import Collate, Sample
 from visionkit.data.sampler import EvalBatches, TrainBatches
+from visionkit.data.skipping import Forgiving, Skipped
 from visionkit.errors import ConfigError
 from visionkit.types import Batch
 
@@ -35,8 +36,10 @@ class ResumableLoader(DataLoader[Sample]):
     are the same. An iteration that ends moves on to the next epoch; one that is broken off starts its epoch again.
     """
 
-    def __init__(self, samples: Samples, batches: TrainBatches, workers: int = 0) -> None:
-        super().__init__(samples, batch_sampler=batches, **_settings(samples, workers))
+    def __init__(
+        self, samples: Samples, batches: TrainBatches, workers: int = 0, skipped: Skipped | None = None
+    ) -> None:
+        super().__init__(_dataset(samples, skipped), batch_sampler=batches, **_settings(samples, workers))
         self.batches = batches
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
@@ -82,14 +85,20 @@ def plain_loader(
     workers: int = 0,
     rank: int = 0,
     world_size: int = 1,
+    skipped: Skipped | None = None,
 ) -> DataLoader[Sample]:
     """Return a loader of a whole split, in order and without augmentation: for evaluation, pictures and baselines.
 
-    `batch_size` is that of all processes together. It yields `Batch`.
+    `batch_size` is that of all processes together. With `skipped`, what cannot be read is noted there.
+    It yields `Batch`.
     """
     samples = Samples(records, Fit(size), kinds)
     batches = EvalBatches(len(samples), batch_size, rank, world_size)
-    return DataLoader(samples, batch_sampler=batches, **_settings(samples, workers))
+    return DataLoader(_dataset(samples, skipped), batch_sampler=batches, **_settings(samples, workers))
+
+
+def _dataset(samples: Samples, skipped: Skipped | None) -> Dataset[Sample]:
+    return samples if skipped is None else Forgiving(samples, skipped)
 
 
 def _settings(samples: Samples, workers: int) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from visionkit.data.pixels import in_memory
 from visionkit.data.records import Records
 from visionkit.data.sample import Sample
 from visionkit.data.sampler import TrainBatches
+from visionkit.data.skipping import Skipped
 from visionkit.types import LABEL_KINDS, Classes
 
 MOST_WORKERS = 8
@@ -36,6 +37,7 @@ class DataModule(LightningDataModule):
         seed: Of the order and the augmentation.
         kinds: The labels to load, entries of `visionkit.data.sample.KINDS`.
         weigh: Says how much each training image weighs when an epoch is drawn; None takes every image once.
+        skipped: Where samples that cannot be read are noted; None stops at the first.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class DataModule(LightningDataModule):
         seed: int,
         kinds: Sequence[str],
         weigh: Weigh | None = None,
+        skipped: Skipped | None = None,
     ) -> None:
         super().__init__()
         self.records = records
@@ -58,6 +61,7 @@ class DataModule(LightningDataModule):
         self.seed = seed
         self.kinds = tuple(kinds)
         self.weigh = weigh
+        self.skipped = skipped
 
     @property
     def first(self) -> Records:
@@ -92,7 +96,7 @@ class DataModule(LightningDataModule):
         samples = Samples(records, Fit(self.size), self.kinds, self.augment, self.seed)
         weights = self.weigh(records) if self.weigh else None
         batches = TrainBatches(len(samples), self.batch_size, self.seed, self.rank, self.world_size, weights)
-        return ResumableLoader(samples, batches, self.num_workers(records))
+        return ResumableLoader(samples, batches, self.num_workers(records), self.skipped)
 
     def val_dataloader(self) -> DataLoader[Sample]:
         """Return the validation batches of this rank."""
@@ -106,7 +110,14 @@ class DataModule(LightningDataModule):
         """Return a split in order and without augmentation, this rank's share."""
         records = self.records[split]
         return plain_loader(
-            records, self.size, self.batch_size, self.kinds, self.num_workers(records), self.rank, self.world_size
+            records,
+            self.size,
+            self.batch_size,
+            self.kinds,
+            self.num_workers(records),
+            self.rank,
+            self.world_size,
+            self.skipped,
         )
 
     def num_workers(self, records: Records) -> int:

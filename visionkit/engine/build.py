@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.errors import HydraException
@@ -15,8 +16,11 @@ from hydra.utils import get_class, instantiate
 from omegaconf import OmegaConf
 
 from visionkit.config.folders import conf_dir, options
+from visionkit.data.admission import Admitted, read_list
 from visionkit.data.draws import Weigh, weigher
+from visionkit.data.reader import Reader
 from visionkit.data.selection import Selection
+from visionkit.data.skipping import Skipped
 from visionkit.data.window import Window
 from visionkit.engine import weights
 from visionkit.errors import ConfigError
@@ -118,17 +122,18 @@ def build_head(node: Node, backbone: Backbone, neck: Neck | None, num_classes: i
     return head
 
 
-def build_data(data: Node, augment: Node | None, seed: int, kinds: tuple[str, ...]) -> DataModule:
-    """Return the data module of a `data` node; without `augment` it only evaluates."""
+def build_data(
+    data: Node, augment: Node | None, seed: int, kinds: tuple[str, ...], folder: Path | None = None
+) -> DataModule:
+    """Return the data module of a `data` node; without `augment` it only evaluates.
+
+    `folder` is where the processes of a run note what they go on without, as `data.on_error=skip` asks for.
+    """
     from visionkit.data.module import DataModule  # Lightning and albumentations, which prediction does without
 
+    skipped = Skipped(folder) if data.get("on_error") == "skip" else None  # old checkpoints do not say
     return DataModule(
-        records=Selection(
-            build(data["reader"]),
-            window=build_window(data),
-            kinds=kinds,
-            **{key: data[key] for key in _SELECTING if key in data},
-        ),
+        records=build_records(data, kinds, skipped),
         augment=build(augment) if augment else None,
         size=data["size"],
         batch_size=data["batch_size"],
@@ -136,7 +141,16 @@ def build_data(data: Node, augment: Node | None, seed: int, kinds: tuple[str, ..
         seed=seed,
         kinds=kinds,
         weigh=build_weigher(data, kinds) if augment is not None else None,
+        skipped=skipped,
     )
+
+
+def build_records(data: Node, kinds: tuple[str, ...], skipped: Skipped | None) -> Admitted:
+    """Return the records of a `data` node by split; with `skipped` without those that cannot be used."""
+    reader: Reader = build(data["reader"])
+    chosen = {key: data[key] for key in _SELECTING if key in data}
+    selection = Selection(reader, window=build_window(data), kinds=kinds, **chosen)
+    return Admitted(selection, reader.report, read_list(data.get("leave_out")), skipped)
 
 
 def build_weigher(data: Node, kinds: tuple[str, ...]) -> Weigh | None:

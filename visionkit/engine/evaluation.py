@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -14,10 +15,11 @@ from rich.progress import track
 from visionkit.config.folders import make_run_dir
 from visionkit.config.frozen import command_line, commit, plain
 from visionkit.data.reader import Reader
+from visionkit.data.skipping import Skipped
 from visionkit.engine import baseline, build, checkpoint
 from visionkit.engine.checkpoint import Model, check_targets, load_model, versions
 from visionkit.engine.quiet import start_log
-from visionkit.engine.results import metrics_table
+from visionkit.engine.results import metrics_table, write_skipped
 from visionkit.errors import ConfigError
 from visionkit.types import Batch
 
@@ -32,8 +34,10 @@ def evaluate(config: DictConfig, *, new_data: bool) -> float:
     model = load_model(config.checkpoint, config.trusted)
     node = config.data if new_data else merged_data(model, config.get("data"), config.trusted, Path(config.checkpoint))
     data_node = plain(OmegaConf.create({"data": node}))["data"]
-    metrics, trivial = measure(model, data_node, config.split, config.device)
-    out = make_run_dir(config.out, "evaluate")
+    with TemporaryDirectory() as folder:  # there is no folder for the result before there is one
+        metrics, trivial = measure(model, data_node, config.split, config.device, Path(folder))
+        out = make_run_dir(config.out, "evaluate")
+        write_skipped(Skipped(Path(folder)), out)
     result = {
         "checkpoint": str(config.checkpoint),
         "split": config.split,
@@ -60,11 +64,16 @@ def merged_data(model: Model, changes: Any, trusted: Any, path: Path) -> DictCon
 
 
 @torch.inference_mode()
-def measure(model: Model, data_node: Any, split: str, device: str) -> tuple[dict[str, float], dict[str, float]]:
-    """Return the metrics of a split as training names them, and the monitors of the best constant guess."""
+def measure(
+    model: Model, data_node: Any, split: str, device: str, folder: Path | None = None
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Return the metrics of a split as training names them, and the monitors of the best constant guess.
+
+    `folder` is where the loader's processes note what they skip, as `data.on_error=skip` asks for.
+    """
     kinds = tuple(dict.fromkeys(task.kind for task in model.tasks.values()))
     # The images are brought to the network's size, whatever size the data node names.
-    data = build.build_data({**data_node, "size": model.manifest["size"]}, None, model.manifest["seed"], kinds)
+    data = build.build_data({**data_node, "size": model.manifest["size"]}, None, model.manifest["seed"], kinds, folder)
     for name, names in build.class_names_of(model.tasks, data, data_node).items():
         if names != model.class_names[name]:
             raise ConfigError(

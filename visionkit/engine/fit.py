@@ -15,6 +15,7 @@ from visionkit.config.command import INTERRUPTED, STARTED
 from visionkit.config.frozen import thaw
 from visionkit.data.loader import plain_loader
 from visionkit.engine import baseline, checkpoint, facts, hints, pictures, results
+from visionkit.engine.doctor import quick
 from visionkit.engine.quiet import start_log
 from visionkit.engine.setup import DEFAULT_BUDGET, Setup, budget_seconds, set_up
 from visionkit.errors import UserError
@@ -33,6 +34,7 @@ def fit(run_dir: Path) -> float | None:
     setup = set_up(frozen, run_dir, progress_bar=rank == 0 and sys.stdout.isatty())
     log.info(_opening(setup, run_dir))
     if rank == 0:
+        quick.tell(setup.data.records, setup.config["data"])
         if setup.begun_with:
             results.write_weights(setup.begun_with.as_json(), run_dir)
         pictures.augmented_batch(setup, run_dir / "pictures")
@@ -55,6 +57,7 @@ def fit(run_dir: Path) -> float | None:
         advice = hints.hints(facts.gather(setup, metrics, trivial))
         result = results.collect(setup, run_dir, metrics, trivial, seconds, advice)
         results.write(result, run_dir)
+        results.write_skipped(setup.data.skipped, run_dir)
         results.show(result, setup, run_dir)
     if setup.interrupt.pressed and setup.trainer.world_size == 1:
         raise SystemExit(INTERRUPTED)
@@ -100,7 +103,9 @@ def _trivial(setup: Setup) -> dict[str, float]:
         train = data.records["train"]
         # Not this rank's share: every rank has to make the same guess.
         guess = baseline.learn(
-            task, names, plain_loader(train, data.size, data.batch_size, data.kinds, data.num_workers(train))
+            task,
+            names,
+            plain_loader(train, data.size, data.batch_size, data.kinds, data.num_workers(train), skipped=data.skipped),
         )
         for split in setup.data.measured:
             name = setup.module.log_name(split, head, task.monitor)

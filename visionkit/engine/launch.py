@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 
 from visionkit.config.folders import make_run_dir
 from visionkit.config.frozen import FILE, freeze, plain
+from visionkit.data.skipping import JOURNAL
 from visionkit.engine.preflight import check
 from visionkit.errors import UserError
 
@@ -45,7 +46,7 @@ def discard(run_dir: Path, *, ours: bool) -> None:
 
     Of a folder that we named (`ours`), the folders around it go too when they are empty.
     """
-    made = {run_dir / name for name in (FILE, "train.log")}
+    made = {run_dir / name for name in (FILE, "train.log", JOURNAL)}
     if not set(run_dir.iterdir()) <= made:
         return
     for path in made:

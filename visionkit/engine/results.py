@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from visionkit.data.pixels import path_of
+from visionkit.data.skipping import JOURNAL, Skipped
 from visionkit.engine.checkpoint import foreign_packages, versions
 from visionkit.engine.setup import Setup
 
@@ -47,6 +48,23 @@ def collect(
 def write(result: dict[str, Any], run_dir: Path) -> None:
     """Write `result.json`."""
     (run_dir / "result.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+
+
+def write_skipped(skipped: Skipped | None, folder: Path) -> None:
+    """Write `skipped.json`, what was gone on without, and say so; nothing where nothing was."""
+    entries = [] if skipped is None else skipped.entries()
+    if not entries:
+        return
+    parted = [said.partition(": ") for said in entries]
+    listed = [{"file": file, "reason": reason} for file, _, reason in parted]
+    (folder / "skipped.json").write_text(json.dumps(listed, indent=2) + "\n", encoding="utf-8")
+    (folder / JOURNAL).unlink(missing_ok=True)
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(
+        f"\nskipped   {len(entries)} x what cannot be used, listed in {_short(folder / 'skipped.json')}",
+        style="yellow",
+        markup=False,
+    )
 
 
 def write_weights(report: dict[str, Any], run_dir: Path) -> None:

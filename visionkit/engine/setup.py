@@ -50,7 +50,7 @@ def set_up(frozen: DictConfig, run_dir: Path, *, progress_bar: bool) -> Setup:
     tasks = build.build_tasks({config["name"]: config["task"]})
     build.check_heads(build.network_node(config), tasks)
     kinds = tuple(dict.fromkeys(task.kind for task in tasks.values()))
-    data = build.build_data(config["data"], config["augment"], config["seed"], kinds)
+    data = build.build_data(config["data"], config["augment"], config["seed"], kinds, run_dir)
     if missing := [split for split in ("train", "val") if split not in data.records]:
         raise DataError(
             f"the data has no split {' and no split '.join(missing)}, only {', '.join(data.records)}; "

@@ -82,8 +82,8 @@ def look(images: Pixels, index: int) -> Look:
     if path is None:
         image = np.asarray(images[index])
         grey = image if image.ndim == 2 else image.mean(axis=2).astype(np.uint8)
-        digest = hashlib.blake2b(np.ascontiguousarray(image), digest_size=16).digest()
-        return Look(grey, *image.shape[:2], _blank(grey), digest)
+        digest = hashlib.blake2b(image.tobytes(), digest_size=16).digest()
+        return Look(grey, image.shape[0], image.shape[1], _blank(grey), digest)
     seen = look_at(path)
     if seen.holds not in _COMMON:
         try:

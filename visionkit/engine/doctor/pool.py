@@ -27,7 +27,12 @@ def spread(
     """
     count = min(processes or cores(), len(jobs))
     if count <= 1:
-        yield from (work(splits, job) for job in jobs)
+        threads = cv2.getNumThreads()
+        cv2.setNumThreads(0)  # for pictures this small, threads that wait for each other cost more than they bring
+        try:
+            yield from (work(splits, job) for job in jobs)
+        finally:
+            cv2.setNumThreads(threads)
         return
     with ProcessPoolExecutor(count, initializer=_start, initargs=(dict(splits),)) as pool:
         try:

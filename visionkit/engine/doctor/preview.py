@@ -35,9 +35,14 @@ def draw(config: Mapping[str, Any], tasks: Mapping[str, Task], count: int) -> li
     """
     drawn = []
     for name, task in tasks.items():
-        node = {**config["data"], "batch_size": count}
+        node = {
+            **config["data"],
+            "batch_size": count,
+            "workers": 0,
+            "on_error": "skip",
+        }  # the page tells of what cannot be used
         data = build.build_data(node, config["augment"], config["seed"], (task.kind,))
-        names = build.class_names_of({name: task}, data.classes)[name]
+        names = build.class_names_of({name: task}, data, node)[name]
         image = draw_augmented(data, task, names, count)
         if image is not None:
             drawn.append((name, image))

@@ -54,13 +54,12 @@ def agreement(one: NDArray[np.float32], two: NDArray[np.float32]) -> Agreement:
     scaled too, then at full size. The best of all steps counts, as the last may lose its way where there is little to
     see.
     """
-    small = np.stack([cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for grey in (one, two)])
-    seen = views(small)
+    seen = views(np.stack([_reduced(grey, SIDE) for grey in (one, two)]))
     onto_two, onto_one = seen[:, 1] @ seen[0, 0], seen[:, 0] @ seen[0, 1]
     if onto_one.max() > onto_two.max():
         one, two, onto_two = two, one, onto_one
     (top, bottom), (left, right) = WINDOWS[int(onto_two.argmax())]
-    half = [cv2.resize(grey, (_HALF, _HALF), interpolation=cv2.INTER_AREA) for grey in (one, two)]
+    half = [_reduced(grey, _HALF) for grey in (one, two)]
     begun = np.asarray([[right - left, 0, left * _HALF], [0, bottom - top, top * _HALF]], dtype=np.float32)
     best = _judge(one, two, begun * _UP)
     shifted = _shift(half[0], half[1], begun)
@@ -94,6 +93,10 @@ def _details(grey: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(cv2.GaussianBlur(grey, (0, 0), _FINE) - cv2.GaussianBlur(grey, (0, 0), _COARSE))
 
 
+def _reduced(grey: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+    return np.asarray(cv2.resize(grey, (side, side), interpolation=cv2.INTER_AREA), dtype=np.float32)
+
+
 def _plausible(where: Affine) -> bool:
     """Return whether a picture is at most cut and resized, not turned or sheared."""
     scales, slopes = (where[0, 0], where[1, 1]), (where[0, 1], where[1, 0])
@@ -112,7 +115,9 @@ def _within(where: Affine) -> bool:
 def _shift(one: NDArray[np.float32], two: NDArray[np.float32], where: Affine) -> Affine:
     """Return `where` moved so that the pictures agree best, its scale as it is."""
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    moved = cv2.warpAffine(two, where, one.shape[::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    moved = np.asarray(
+        cv2.warpAffine(two, where, one.shape[::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE), dtype=np.float32
+    )
     step = _ecc(one, moved, np.eye(2, 3, dtype=np.float32), cv2.MOTION_TRANSLATION, 20, 1e-4, 3)
     if step is None:
         return where
@@ -134,6 +139,6 @@ def _ecc(
     """Return the motion that ECC ends with, or None where it finds nothing to hold on to."""
     criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, steps, change)
     try:
-        return np.asarray(cv2.findTransformECC(one, two, where.copy(), motion, criteria, None, blur)[1])
+        return np.asarray(cv2.findTransformECC(one, two, where.copy(), motion, criteria, None, blur)[1])  # type: ignore[call-overload]
     except cv2.error:  # the only way in which it says that the pictures have nothing in common
         return None

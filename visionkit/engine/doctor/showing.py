@@ -34,12 +34,10 @@ def show(config: DictConfig, choices: Mapping[str, Any]) -> bool:
     task = choices.get("task")
     chosen = None if task in (None, "null") else str(task)
     tasks = preview.tasks(settings, chosen, ())
-    kinds = tuple({task.kind for task in tasks.values()})
-    data = build.build_data(settings["data"], None, settings["seed"], kinds)
-    report = data.records.reader.report
-    report.lenient = True
-    splits = dict(data.records)
-    diagnosis = examine(splits, report, near=config.near, processes=config.workers)
+    records = build.build_records(settings["data"], (), None)
+    records.report.lenient = True
+    splits = dict(records)
+    diagnosis = examine(splits, records.report, near=config.near, processes=config.workers)
     previews = []
     if config.preview:
         kinds = next(iter(splits.values())).kinds

@@ -35,13 +35,13 @@ def _averaging(low: float, high: float) -> NDArray[np.float32]:
     pixel = np.arange(SIDE)
     covered = np.minimum(edges[1:, None], pixel + 1) - np.maximum(edges[:-1, None], pixel)
     weights = covered.clip(0)
-    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True), dtype=np.float32)
 
 
 _MATRICES = np.stack([np.kron(_averaging(*down), _averaging(*across)).T for down, across in WINDOWS])
 
 
-def views(small: NDArray[np.uint8]) -> NDArray[np.float32]:
+def views(small: NDArray[Any]) -> NDArray[np.float32]:
     """Return each window of small grey pictures (N, SIDE, SIDE) as a vector of length 1: (windows, N, cells).
 
     Brightness and contrast are taken out; a window of one colour becomes zeros, which are like nothing.
@@ -81,8 +81,7 @@ def pairs(
                 if left != top:
                     _keep(best[:, kind], partner[:, kind], columns, rows, own.T)
             advance(1)
-    first, _, place = np.nonzero(partner >= 0)
-    del place
+    first = np.nonzero(partner >= 0)[0]
     second = partner[partner >= 0]
     found = np.unique(np.stack([np.minimum(first, second), np.maximum(first, second)], axis=1), axis=0)
     yield from ((int(one), int(two)) for one, two in found)
