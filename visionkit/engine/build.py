@@ -16,11 +16,9 @@ from hydra.utils import get_class, instantiate
 from omegaconf import OmegaConf
 
 from visionkit.config.folders import conf_dir, options
-from visionkit.data.admission import Admitted, read_list
 from visionkit.data.draws import Weigh, weigher
 from visionkit.data.reader import Reader
 from visionkit.data.selection import Selection
-from visionkit.data.skipping import Skipped
 from visionkit.data.window import Window
 from visionkit.engine import weights
 from visionkit.errors import ConfigError
@@ -30,7 +28,9 @@ from visionkit.tasks.base import Task
 from visionkit.types import KIND_NOUNS
 
 if TYPE_CHECKING:
+    from visionkit.data.admission import Admitted
     from visionkit.data.module import DataModule
+    from visionkit.data.skipping import Skipped
 
 _SELECTING = ("split", "fold", "group", "classes", "limit", "background")
 """The keys of a `data` node that say what a run sees of it."""
@@ -130,6 +130,7 @@ def build_data(
     `folder` is where the processes of a run note what they go on without, as `data.on_error=skip` asks for.
     """
     from visionkit.data.module import DataModule  # Lightning and albumentations, which prediction does without
+    from visionkit.data.skipping import Skipped
 
     skipped = Skipped(folder) if data.get("on_error") == "skip" else None  # old checkpoints do not say
     return DataModule(
@@ -147,6 +148,8 @@ def build_data(
 
 def build_records(data: Node, kinds: tuple[str, ...], skipped: Skipped | None) -> Admitted:
     """Return the records of a `data` node by split; with `skipped` without those that cannot be used."""
+    from visionkit.data.admission import Admitted, read_list  # OpenCV, which a summary does without
+
     reader: Reader = build(data["reader"])
     chosen = {key: data[key] for key in _SELECTING if key in data}
     selection = Selection(reader, window=build_window(data), kinds=kinds, **chosen)

@@ -17,8 +17,8 @@ from visionkit.engine.doctor.pool import Splits, spread
 from visionkit.engine.doctor.sameness import NEAR, SAME, SAME_SMALL, SMALL, Agreement, agreement
 from visionkit.engine.doctor.scanning import Scan
 
-AT_ONCE = 16
-"""Pairs of a job."""
+AT_ONCE = 48
+"""Pairs of a job, which opens each of their pictures once."""
 
 Sample = tuple[str, int]
 
@@ -71,7 +71,7 @@ def alike(
 
 
 def _compare(splits: Splits, job: Iterable[tuple[Sample, Sample]]) -> list[Agreement]:
-    @lru_cache(maxsize=4 * AT_ONCE)
+    @lru_cache(maxsize=2 * AT_ONCE)
     def detail(split: str, index: int) -> NDArray[np.float32]:
         return looking.detail(splits[split].images, index)
 
