@@ -102,7 +102,7 @@ def _root(key: str, value: Any) -> None:
 
 def _list_file(key: str, value: Any) -> None:
     if value is not None and not Path(str(value)).expanduser().is_file():
-        raise ConfigError(f"{key}={value} is no file; give a list of names, such as the doctor's leave_out.txt")
+        raise ConfigError(f"{key}={value} is no file; give a list of names, or data.leave_out=null")
 
 
 def _checkpoint(key: str, value: Any) -> None:
@@ -220,6 +220,10 @@ _CHECKS: dict[str, Callable[[str, Any], None]] = {
     "split": _one_of(*values.SPLITS),
     "device": _device,
     "format": _one_of("onnx", "torch"),
+    "near": _switch,
+    "fix": _switch,
+    "preview": _whole(0),
+    "workers": _whole(1, or_null=True),
 }
 """What each key that engine and data rely on may be; arguments of constructors are judged by the third layer."""
 

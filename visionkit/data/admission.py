@@ -107,5 +107,7 @@ def read_list(path: str | None) -> frozenset[str]:
     try:
         lines = Path(path).expanduser().read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError as error:
-        raise ConfigError(f"data.leave_out={path} cannot be read ({error.strerror}); give a list of names") from error
+        raise ConfigError(
+            f"data.leave_out={path} cannot be read ({error.strerror}); give a list of names, or null"
+        ) from error
     return frozenset(line.strip() for line in lines if line.strip() and not line.startswith("#"))
