@@ -12,14 +12,15 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image as PillowImage
+from sklearn.datasets import load_digits
 
 from tests.engine.doctor_data import cut, diagnose, files, of, opened, save, scene
 from visionkit import doctor
 from visionkit.data.image_folder import ImageFolder
 from visionkit.data.mask_folder import MaskFolder
 from visionkit.data.voc import VOC
-from visionkit.engine.doctor import looking, page
-from visionkit.engine.doctor.codes import KINDS, LEVELS, by_code
+from visionkit.engine.doctor import labels, looking, page
+from visionkit.engine.doctor.codes import KINDS, LEVELS, Finding, by_code
 
 
 @pytest.fixture
@@ -185,6 +186,24 @@ def test_boxes(tmp_path: Path) -> None:
     assert diagnosis.box_sizes()[0].tolist() == [40, 50]
     (empty,) = of(diagnosis, "box_empty")
     assert empty.samples == (("train", 3),)  # so that its picture is shown
+
+
+def test_what_the_reader_said_is_not_said_again() -> None:
+    said = [Finding("box_outside", ("Annotations/a.xml, object 3",), "")]
+    own = [Finding("box_outside", (f"JPEGImages/{stem}.jpg, box 3",), "") for stem in "ab"]
+    other = Finding("box_empty", ("JPEGImages/a.jpg, box 1",), "")
+    assert labels.without_repeats([*own, other], said) == [own[1], other]
+
+
+def test_small_pictures_that_look_alike_are_no_copies(tmp_path: Path) -> None:
+    digits = load_digits().images
+    for split, number in (("train", 229), ("val", 396)):  # of 900, the two most alike
+        image = (digits[number] * 15.9).astype(np.uint8).repeat(4, axis=0).repeat(4, axis=1)
+        save(tmp_path / split / "a" / f"{number}.png", image)
+    (found,) = diagnose(ImageFolder(str(tmp_path))).findings[:1]
+    assert found.code == "near_splits"
+    (tmp_path / "val/a/229.bmp").write_bytes(cv2.imencode(".bmp", opened(tmp_path / "train/a/229.png"))[1].tobytes())
+    assert len(of(diagnose(ImageFolder(str(tmp_path))), "leak")) == 1
 
 
 def masked(root: Path, seed: int, split: str = "train", **changed: object) -> None:
