@@ -34,6 +34,9 @@ def pictures(splits: Splits, finding: Finding) -> list[tuple[str, Image]]:
         if finding.boxes:
             boxes = np.asarray(finding.boxes, dtype=np.float32).reshape(-1, 4)
             boxes = np.column_stack([np.minimum(boxes[:, :2], boxes[:, 2:]), np.maximum(boxes[:, :2], boxes[:, 2:])])
+            height = image.shape[0]
+            image = small(image, 2)  # first: lines are drawn for the size at which they are seen
+            boxes *= image.shape[0] / height
             image = draw_boxes(_room(image), boxes + _BORDER, [""] * len(boxes), [_RED] * len(boxes))
         shown.append((records.names[index], small(image)))
         if finding.code.startswith("mask_") and records.masks is not None:
@@ -47,9 +50,9 @@ _BORDER = 24
 """Pixels of grey around a picture with boxes, so that one is seen that leaves it."""
 
 
-def small(image: Image) -> Image:
-    """Return a picture that fits into `HEIGHT` and `WIDEST`."""
-    factor = min(HEIGHT / image.shape[0], WIDEST / image.shape[1], 1.0)
+def small(image: Image, times: int = 1) -> Image:
+    """Return a picture that fits into `HEIGHT` and `WIDEST`, or into so many times that."""
+    factor = min(times * HEIGHT / image.shape[0], times * WIDEST / image.shape[1], 1.0)
     size = (max(1, round(image.shape[1] * factor)), max(1, round(image.shape[0] * factor)))
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 

@@ -37,18 +37,23 @@ def boxes(records: Records, split: str, heights: NDArray[Any], widths: NDArray[A
     allowed = np.maximum(EDGE, EDGE_SHARE * np.maximum(wide, high))
     gone = (x1 >= wide) | (y1 >= high) | (x2 <= 0) | (y2 <= 0)
     seen, drawn = high > 0, ~inverted & ~empty
+    size = "the image of {0} x {1} pixels (height x width)"
     for code, wrong, said in (
         ("box_inverted", inverted, "the right or lower side comes before the left or upper one"),
-        ("box_empty", empty & ~inverted, "the box has no area"),
-        ("box_outside", seen & drawn & gone, "the box lies outside the image of {0} x {1} pixels"),
-        ("box_outside", seen & drawn & ~gone & (over > allowed), "the box leaves the image of {0} x {1} pixels"),
-        ("box_edge", seen & drawn & ~gone & (over > 0) & (over <= allowed), "the box reaches over the edge"),
+        ("box_empty", empty & ~inverted, "has no area"),
+        ("box_outside", seen & drawn & gone, f"lies outside {size}"),
+        (
+            "box_outside",
+            seen & drawn & ~gone & (over > allowed),
+            "reaches over the edge of its {0} x {1} pixels (height x width)",
+        ),
+        ("box_edge", seen & drawn & ~gone & (over > 0) & (over <= allowed), "reaches over the edge"),
     ):
         for row in np.flatnonzero(wrong).tolist():
             index = int(image[row])
             yield _box(records, split, index, [row], code, said.format(heights[index], widths[index]))
     for rows in _repeated(records, image):
-        yield _box(records, split, int(image[rows[0]]), rows, "box_duplicate", f"the same box is there {len(rows)} x")
+        yield _box(records, split, int(image[rows[0]]), rows, "box_duplicate", f"is the same box {len(rows)} x")
     for index in np.flatnonzero((counts == 0) & _has(records, "boxes")).tolist():
         yield Finding("no_objects", (records.names[index],), "has no box", ((split, index),))
 

@@ -70,9 +70,10 @@ def _tell(diagnosis: Diagnosis, out: Path, listed: Path | None) -> None:
     counts = "  ".join(f"{split} {len(records):,}" for split, records in diagnosis.splits.items())
     console.print(f"images: {counts}   opened in {diagnosis.seconds['pictures']:.1f} s", markup=False)
     for code, found in by_code(diagnosis.findings).items():
-        about, more = kind(code), f" and {len(found) - 1:,} more" if len(found) > 1 else ""
+        about, more = kind(code), f"; and {len(found) - 1:,} more" if len(found) > 1 else ""
+        first = f"{' and '.join(found[0].files)} {found[0].text}"
         console.print(f"{about.level:8} {code:16}", style=_COLOURS[about.level], end="")
-        console.print(f" {len(found):6,}  {about.title}: {' and '.join(found[0].files)}{more}", markup=False)
+        console.print(f" {len(found):6,}  {about.title}: {first}{more}", markup=False)
     if not diagnosis.findings:
         console.print("nothing was found")
     for what, where in {"page": out / "doctor.html", "all of it": out / "doctor.json", "list": listed}.items():
