@@ -30,11 +30,8 @@ def save(path: Path, image: Image, quality: int = 92) -> Path:
     """Write an RGB picture or a mask."""
     path.parent.mkdir(parents=True, exist_ok=True)
     stored = image[..., ::-1] if image.ndim == 3 else image
-    path.write_bytes(
-        cv2.imencode(path.suffix, stored, [cv2.IMWRITE_JPEG_QUALITY, quality] if path.suffix == ".jpg" else [])[
-            1
-        ].tobytes()
-    )
+    settings = [cv2.IMWRITE_JPEG_QUALITY, quality] if path.suffix == ".jpg" else []
+    path.write_bytes(cv2.imencode(path.suffix, stored, settings)[1].tobytes())
     return path
 
 

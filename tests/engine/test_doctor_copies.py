@@ -89,6 +89,12 @@ def test_a_mirrored_or_turned_picture_is_another() -> None:
     assert agreement(detail(image), detail(np.rot90(image))).score < SAME
 
 
+def test_a_sheared_picture_is_no_copy() -> None:
+    image = scene(7, 300, 400)
+    slanted = cv2.warpAffine(image, np.asarray([[1, 0.08, 0], [0, 1, 0]], np.float32), (400, 300), borderMode=1)
+    assert agreement(detail(image), detail(np.asarray(slanted, dtype=np.uint8))).score < SAME
+
+
 def test_pictures_of_one_colour_agree_with_none() -> None:
     plain = np.full((DETAIL, DETAIL), 90, np.float32)
     assert agreement(plain, plain).score < NEAR
@@ -144,3 +150,13 @@ def test_blocks_find_what_the_whole_matrix_holds(monkeypatch: pytest.MonkeyPatch
         steps: list[int] = []
         assert set(similar.pairs(small, split, steps.append)) == expected
         assert sum(steps) == similar.num_blocks(90)
+
+
+@pytest.mark.parametrize("block", [1, 1024])
+def test_a_cut_copy_is_found_before_or_behind_its_original(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(similar, "_BLOCK", block)
+    for seed in range(20, 30):
+        image = scene(seed, 300, 400)
+        pair = [grey(image, SIDE), grey(part(image, 0.1, 0, 1, 0.9), SIDE)]
+        for small in (pair, pair[::-1]):
+            assert list(similar.pairs(np.stack(small), np.arange(2))) == [(0, 1)], seed
