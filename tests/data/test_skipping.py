@@ -73,7 +73,7 @@ def test_a_mask_that_does_not_fit_is_skipped_too(write: Write, tmp_path: Path) -
     for number in range(3):
         write(f"images/train/{number}.png", paint(12, 15, number))
         write(f"masks/train/{number}.png", np.ones((12, 15 - (number == 1)), np.uint8))
-    records = MaskFolder(str(tmp_path), classes=("a", "b")).read("train")
+    records = MaskFolder(str(tmp_path), class_names=("a", "b")).read("train")
     skipped = Skipped()
     (batch,) = plain_loader(records, SIZE, 4, ("mask",), skipped=skipped)
     assert batch.targets.mask is not None

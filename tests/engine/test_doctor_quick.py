@@ -37,7 +37,7 @@ def said(root: Path, caplog: pytest.LogCaptureFixture) -> list[str]:
     data = {"reader": {"_target_": "visionkit.data.image_folder.ImageFolder", "root": str(root)}, "root": str(root)}
     caplog.clear()
     with caplog.at_level(logging.WARNING, logger="visionkit"):
-        quick.tell(build.build_records(data, None), data)
+        quick.tell(build.build_records(data, (), None), data)
     return [record.getMessage() for record in caplog.records]
 
 

@@ -89,12 +89,14 @@ def examine(
         findings, rows = copies.exact(splits, scan)
         if near:
             findings += copies.alike(splits, scan, rows, begin, advance, processes)
-    said = labels.reported(report, splits)
-    for split, records in splits.items():
-        seen = scan.of(split)
-        findings += labels.without_repeats(list(labels.boxes(records, split, seen["height"], seen["width"])), said)
+    own = [
+        finding
+        for split, records in splits.items()
+        for finding in labels.boxes(records, split, scan.of(split)["height"], scan.of(split)["width"])
+    ]
+    findings += labels.told_once(labels.reported(report, splits), own)
     table = {split: labels.counts(records, scan.mask_images.get(split)) for split, records in splits.items()}
-    findings += [*said, *scan.findings, *labels.classes(table), *labels.unlabelled(splits)]
+    findings += [*scan.findings, *labels.classes(table), *labels.unlabelled(splits)]
     root = labels.root_of(splits)
     ordered = [one for found in by_code(labels.relative(findings, root)).values() for one in found]
     seconds = {"pictures": opened - began, "all": time.perf_counter() - began}

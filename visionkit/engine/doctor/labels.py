@@ -144,10 +144,15 @@ def reported(report: Report, splits: Splits) -> list[Finding]:
     return findings
 
 
-def without_repeats(findings: list[Finding], said: list[Finding]) -> list[Finding]:
-    """Return the findings without those that the reader has said of the same file's annotation."""
-    known = {(one.code, _stem(one.files[0])) for one in said}
-    return [one for one in findings if (one.code, _stem(one.files[0])) not in known]
+def told_once(said: list[Finding], own: list[Finding]) -> list[Finding]:
+    """Return what the reader said and what was found of its records, boxes that leave their image told once.
+
+    Of these the reader knows what the annotation says of the image's size, the records what was decoded: that counts.
+    """
+    edge = {"box_outside", "box_edge"}
+    if not any(one.code in edge for one in own):
+        return [*said, *own]
+    return [*(one for one in said if one.code not in edge), *own]
 
 
 def _stem(file: str) -> str:

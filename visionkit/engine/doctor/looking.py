@@ -16,6 +16,7 @@ from PIL import Image as PillowImage
 
 from visionkit.data.pixels import Pixels, path_of
 from visionkit.data.signature import belongs, signature
+from visionkit.data.size_limit import MAX_PIXELS
 from visionkit.errors import DataError
 
 SIDE: Final = 16
@@ -26,9 +27,6 @@ DETAIL: Final = 128
 
 FLAT: Final = 2.0
 """A picture whose grey values spread less (standard deviation, of 255) shows nothing to know it by."""
-
-LARGEST: Final = 2 * (PillowImage.MAX_IMAGE_PIXELS or 89_478_485)
-"""Pixels: a picture that says it has more is not decoded."""
 
 NOTES: Final = ("turned", "grey", "alpha", "deep", "cmyk", "blank", "wrong_extension")
 """What a picture may be like besides usable; the bits of `Look.notes`."""
@@ -84,13 +82,25 @@ def look(images: Pixels, index: int) -> Look:
         grey = image if image.ndim == 2 else image.mean(axis=2).astype(np.uint8)
         digest = hashlib.blake2b(image.tobytes(), digest_size=16).digest()
         return Look(grey, image.shape[0], image.shape[1], _blank(grey), digest)
-    seen = look_at(path)
-    if seen.holds not in _COMMON:
-        try:
-            images[index]
-        except DataError as error:
-            raise UnusableError("unreadable", f"holds {seen.holds or 'a format'} that training cannot read") from error
-    return seen
+    try:
+        seen = look_at(path)
+    except UnusableError as error:
+        if error.code != "unreadable" or not path.is_file():
+            raise
+        return _by_reader(images, index, path)  # a format of the reader's own, or one that Pillow does not know
+    return seen if seen.holds in _COMMON else _by_reader(images, index, path)
+
+
+def _by_reader(images: Pixels, index: int, path: Path) -> Look:
+    """Look at what training gets of a file, None of whose notes are known. Raises UnusableError."""
+    try:
+        image = np.asarray(images[index])
+    except DataError as error:
+        said = " ".join(str(error).removeprefix(f"{path}: ").split())
+        raise UnusableError("unreadable", said) from error
+    grey = image if image.ndim == 2 else image.mean(axis=2).astype(np.uint8)
+    digest = hashlib.blake2b(path.read_bytes(), digest_size=16).digest()
+    return Look(grey, image.shape[0], image.shape[1], _blank(grey), digest)
 
 
 def look_at(path: Path) -> Look:
@@ -111,15 +121,19 @@ def _decoded(path: Path, encoded: bytes) -> Look:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of large pictures and odd tags
             with PillowImage.open(io.BytesIO(encoded)) as picture:
-                if picture.width * picture.height > LARGEST:
+                if picture.width * picture.height > MAX_PIXELS:
                     raise UnusableError("too_large", _large(picture.width, picture.height))
                 orientation = int(picture.getexif().get(0x0112, 1))
                 notes = _notes(picture, encoded) | ({"turned"} if orientation in _UPRIGHT else set())
                 holds = str(picture.format)
-                width, height = picture.size
                 grey = _grey(picture, encoded)
+                width, height = picture.size
+                if holds == "TIFF":  # which Pillow has turned by itself when it was decoded
+                    orientation = 1
     except PillowImage.DecompressionBombError as error:
-        raise UnusableError("too_large", f"says that it is larger than {LARGEST / 1e6:.0f} million pixels") from error
+        raise UnusableError(
+            "too_large", f"says that it is larger than {MAX_PIXELS / 1e6:.0f} million pixels"
+        ) from error
     except (OSError, ValueError, SyntaxError, EOFError) as error:  # Pillow raises SyntaxError for broken PNG chunks
         raise UnusableError(*_damage(form, error)) from error
     if orientation in _UPRIGHT:
@@ -184,7 +198,7 @@ def _blank(grey: NDArray[np.uint8]) -> frozenset[str]:
 
 
 def _large(width: int, height: int) -> str:
-    return f"says that it is {width} x {height} pixels; at most {LARGEST / 1e6:.0f} million are opened"
+    return f"says that it is {width} x {height} pixels; at most {MAX_PIXELS / 1e6:.0f} million are opened"
 
 
 def _resized(grey: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
