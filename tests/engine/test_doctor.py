@@ -241,8 +241,7 @@ def test_small_pictures_that_look_alike_are_no_copies(tmp_path: Path) -> None:
     for split, number in (("train", 229), ("val", 396)):  # of 900, the two most alike
         image = (digits[number] * 15.9).astype(np.uint8).repeat(4, axis=0).repeat(4, axis=1)
         save(tmp_path / split / "a" / f"{number}.png", image)
-    (found,) = diagnose(ImageFolder(str(tmp_path))).findings[:1]
-    assert found.code == "near_splits"
+    assert {finding.code for finding in diagnose(ImageFolder(str(tmp_path))).findings} == {"grey"}
     (tmp_path / "val/a/229.bmp").write_bytes(cv2.imencode(".bmp", opened(tmp_path / "train/a/229.png"))[1].tobytes())
     assert len(of(diagnose(ImageFolder(str(tmp_path))), "leak")) == 1
 

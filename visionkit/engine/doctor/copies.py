@@ -80,9 +80,10 @@ def _compare(splits: Splits, job: Iterable[tuple[Sample, Sample]]) -> list[Agree
 
 def _judged(splits: Splits, scan: Scan, samples: list[Sample], found: Agreement) -> Iterator[Finding]:
     sides = [min(scan.of(split)[index][side] for side in ("height", "width")) for split, index in samples]
-    if found.within and found.score >= (SAME if min(sides) >= SMALL else SAME_SMALL):
+    large = min(sides) >= SMALL
+    if found.within and found.score >= (SAME if large else SAME_SMALL):
         yield _same(splits, samples, f"show the same picture, saved anew or cut (agreement {found.score:.2f})")
-    elif found.score >= NEAR:
+    elif large and found.score >= NEAR:  # small ones of a kind, such as digits, are all alike
         code = "near" if len({split for split, _ in samples}) == 1 else "near_splits"
         yield _finding(splits, code, samples, f"are similar (agreement {found.score:.2f})")
 
