@@ -39,6 +39,7 @@ class Changed(nn.Module):
     def __init__(self, network: nn.Module, class_names: Mapping[str, tuple[str, ...]], change: Change) -> None:
         super().__init__()
         self.network = network
+        self.mean = cast(Network, network).mean
         self._class_names = class_names
         self._change = change
 
