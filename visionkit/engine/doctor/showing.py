@@ -80,7 +80,9 @@ def _tell(diagnosis: Diagnosis, out: Path, listed: Path | None) -> None:
         if where is not None:
             console.print(f"{what:9} {_short(where)}", markup=False)
     if listed is not None:
-        console.print(f"train with data.leave_out={_short(listed)} to go on without these", markup=False)
+        without = f"train with data.leave_out={_short(listed)} to go on without these"
+        nothing = "no sample has to be left out: the list is empty"
+        console.print(without if diagnosis.leave_out() else nothing, markup=False)
 
 
 def _short(path: Path) -> str:
