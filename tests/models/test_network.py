@@ -42,6 +42,20 @@ def test_normalising_keeps_the_memory_format() -> None:
     assert normal.is_contiguous(memory_format=torch.channels_last)
 
 
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("shape", [(2, 3, 5, 7), (1, 3, 1, 1), (3, 3, 8, 4)])
+def test_normalising_is_the_plain_arithmetic_bit_for_bit(memory_format: torch.memory_format, shape: tuple) -> None:
+    network = _network()
+    network.mean.copy_(255 * torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1))
+    images = torch.randint(0, 256, shape, dtype=torch.uint8).to(memory_format=memory_format)
+    before = images.clone()
+    assert torch.equal(network.normalize(images), (images.float() - network.mean) / network.std)
+    assert torch.equal(images, before)
+    real = images.float()  # of what is float already, the caller's tensor stays as it is
+    assert torch.equal(network.normalize(real), network.normalize(images))
+    assert torch.equal(real, images.float())
+
+
 def test_heads_share_a_neck_and_every_parameter_is_used() -> None:
     network, calls = _network(), []
     network.necks["fpn"].register_forward_hook(lambda *_: calls.append(1))
