@@ -44,6 +44,8 @@ class Targets(NamedTuple):
     box_ignore: Tensor | None = None  # (N,) bool: crowd or difficult, neither object nor background
     instance_masks: Tensor | None = None  # (N, H, W) bool, one a box
     present: Tensor | None = None  # (B, len(LABEL_KINDS)) bool: does the sample carry this kind of label?
+    mixed_labels: Tensor | None = None  # (B,) int64: the label of the sample that is mixed into each
+    mix: Tensor | None = None  # (B,) float32, 0 to 1: the share of the mixed label in what the sample shows
 
 
 class Batch(NamedTuple):

@@ -31,6 +31,21 @@ def test_class_weights_multiply_and_the_number_of_samples_divides() -> None:
     assert loss["cross_entropy"] == pytest.approx((1 + 3) * math.log(2) / 2)
 
 
+def test_mixed_labels_count_by_their_share() -> None:
+    """That is cross-entropy against the mixed distributions, smoothed and weighted alike."""
+    logits = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
+    labels, others, mix = torch.tensor([0, 3, 1]), torch.tensor([2, 3, 0]), torch.tensor([0.25, 0.5, 0.0])
+    targets = Targets(labels=labels, mixed_labels=others, mix=mix)
+    truth = (1 - mix)[:, None] * F.one_hot(labels, 4) + mix[:, None] * F.one_hot(others, 4)
+    expected = F.cross_entropy(logits, truth, label_smoothing=0.1).item()
+    assert CrossEntropy(label_smoothing=0.1)(logits, targets)["cross_entropy"] == pytest.approx(expected, abs=1e-6)
+    weighted = CrossEntropy(class_weights=[1.0, 2.0, 3.0, 4.0])(logits, targets)["cross_entropy"]
+    losses = -(truth * torch.tensor([1.0, 2.0, 3.0, 4.0]) * logits.log_softmax(1)).sum(1)
+    assert weighted == pytest.approx(losses.mean().item(), abs=1e-5)
+    absent = targets._replace(mixed_labels=torch.tensor([2, -1, 0]), present=_present(True, False, True))
+    assert torch.isfinite(CrossEntropy()(logits, absent)["cross_entropy"])
+
+
 def test_samples_without_labels_do_not_count() -> None:
     logits = torch.randn(3, 4, generator=torch.Generator().manual_seed(0), requires_grad=True)
     labels = torch.tensor([1, -1, 2])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -19,7 +20,8 @@ class CrossEntropy(Loss):
 
     `label_smoothing` (0 to 1) is spread over all classes (Szegedy et al.: Rethinking the Inception Architecture, 2016,
     section 7). `class_weights` multiply the loss of each class, one number a class; None weighs all by 1. The weighted
-    sum is divided by the number of samples, not by the sum of their weights as PyTorch's mean is.
+    sum is divided by the number of samples, not by the sum of their weights as PyTorch's mean is. A sample into which
+    another is mixed has the mean of the losses for both labels, weighted by their shares (Zhang et al.: mixup, 2018).
     """
 
     def __init__(self, label_smoothing: float = 0.0, class_weights: Sequence[float] | None = None) -> None:
@@ -37,5 +39,11 @@ class CrossEntropy(Loss):
         weights = self.class_weights.of(logits_BK, num_classes)
         counted = carriers(targets, "labels", images, logits_BK.device)
         labels = targets.labels.where(counted, 0)
-        loss = F.cross_entropy(logits_BK, labels, weights, reduction="none", label_smoothing=self.label_smoothing)
+
+        def against(labels_B: Tensor) -> Tensor:
+            return F.cross_entropy(logits_BK, labels_B, weights, reduction="none", label_smoothing=self.label_smoothing)
+
+        loss = against(labels)
+        if targets.mixed_labels is not None and targets.mix is not None:
+            loss = torch.lerp(loss, against(targets.mixed_labels.where(counted, 0)), targets.mix)
         return {"cross_entropy": loss.where(counted, 0).sum() / normaliser(counted.sum())}
