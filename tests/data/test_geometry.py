@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from visionkit.config.values import image_size
-from visionkit.data.geometry import AREA_BELOW, PAD_VALUE, Fit
+from visionkit.data.geometry import AREA_BELOW, PAD_VALUE, Crop, Fit, Placement
 from visionkit.errors import ConfigError
 from visionkit.types import IGNORE_INDEX, Restore
 
@@ -155,3 +155,101 @@ def test_sizes_and_pictures_that_do_not_fit() -> None:
 def test_import_is_light() -> None:
     code = "import sys, visionkit.data.geometry; print({'albumentations', 'lightning', 'sklearn'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+def brute(placement: Placement, mask: NDArray[np.uint8], fill: int) -> NDArray[np.uint8]:
+    """The mask's value at the point of the source that each target pixel's centre shows."""
+    target = np.full(placement.target, fill, dtype=np.uint8)
+    (y0, x0), (rows, columns), (top, left, height, width) = placement.corner, placement.inner, placement.window
+    for y in range(rows):
+        for x in range(columns):
+            source = (top + int((y + 0.5) * height / rows), left + int((x + 0.5) * width / columns))
+            target[y0 + y, x0 + x] = mask[source]
+    return target[:, ::-1] if placement.mirror else target
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+@pytest.mark.parametrize(
+    ("window", "inner", "corner"),
+    [((3, 5, 20, 30), (12, 16), (0, 0)), ((0, 10, 40, 9), (10, 7), (2, 9)), ((39, 59, 1, 1), (12, 3), (0, 13))],
+)
+def test_a_window_is_what_brute_force_shows(
+    window: tuple[int, int, int, int], inner: tuple[int, int], corner: tuple[int, int], mirror: bool
+) -> None:
+    mask = np.random.default_rng(0).integers(0, 200, (40, 60), dtype=np.uint8)
+    placement = Placement((40, 60), window, inner, corner, (12, 16), mirror)
+    assert np.array_equal(placement.mask(mask), brute(placement, mask, IGNORE_INDEX))
+    assert np.array_equal(placement.mask(mask.astype(np.uint16), fill=0), brute(placement, mask, 0))
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+def test_boxes_follow_windows_and_mirrors(mirror: bool) -> None:
+    placement = Placement(
+        (40, 60), (10, 20, 20, 10), (20, 20), (5, 2), (30, 40), mirror
+    )  # x twice as large, y as it is
+    boxes = placement.boxes(np.asarray([[22, 12, 25, 17], [0, 0, 60, 40]], dtype=np.float32))
+    expected = [[6, 7, 12, 12], [-38, -5, 82, 35]]
+    if mirror:
+        expected = [[40 - x2, y1, 40 - x1, y2] for x1, y1, x2, y2 in expected]
+    assert boxes.tolist() == expected
+
+
+@pytest.mark.parametrize("factor", [2, 4, 8])
+@pytest.mark.parametrize("mirror", [False, True])
+def test_a_picture_decoded_smaller_comes_to_lie_where_its_labels_are(factor: int, mirror: bool) -> None:
+    """A rectangle on the coarse grid, drawn small and placed, fills its box exactly."""
+    source, window = (35 * factor + 3, 50 * factor + 1), (5 * factor + 1, 3 * factor + 1, 20 * factor, 30 * factor)
+    placement = Placement(source, window, (15, 20), (1, 2), (20, 30), mirror).snapped(factor)
+    top, left, height, width = placement.window
+    assert not any(side % factor for side in placement.window)
+    assert 0 <= top - window[0] < factor
+    assert 0 <= window[1] + window[3] - (left + width) < factor
+    rounded_up = [-(-side // factor) for side in source]  # as the decoder makes it
+    small = np.zeros((*rounded_up, 3), dtype=np.uint8)
+    small[6:25, 4:33] = 255  # the snapped window itself
+    mask = np.zeros(source, dtype=np.uint8)
+    mask[6 * factor : 25 * factor, 4 * factor : 33 * factor] = 1
+    assert (top, left, height, width) == (6 * factor, 4 * factor, 19 * factor, 29 * factor)
+    image = placement.image(small, factor)
+    assert np.array_equal(image[..., 0] == 255, placement.mask(mask) == 1)
+    with pytest.raises(ValueError, match=f"at 1/{factor} of it"):
+        placement.image(small[1:], factor)
+
+
+def test_reduction_leaves_the_pixels_that_the_target_needs() -> None:
+    def of(height: int, width: int, top: int = 0) -> int:
+        return Placement((4000, 4000), (top, 0, height, width), (100, 50), (0, 0), (100, 50)).reduction
+
+    assert [of(799, 4000), of(800, 399), of(800, 400), of(4000, 4000)] == [4, 4, 8, 8]
+    assert [of(199, 800), of(200, 100), of(200, 99), of(100, 50), of(7, 7)] == [1, 2, 1, 1, 1]
+    assert [of(200, 100, 1), of(202, 100, 1), of(201, 100, 1)] == [1, 2, 2]  # snapping takes a row from either end
+
+
+def test_crop_takes_the_middle_and_fills_the_size() -> None:
+    assert Crop((50, 100)).place(200, 200).window == (50, 0, 100, 200)
+    assert Crop((64, 64)).place(30, 61).window == (0, 15, 30, 30)
+    for shape in SHAPES:
+        for size in SIZES:
+            placement = Crop(size).place(*shape)
+            assert placement.image(np.zeros((*shape, 3), dtype=np.uint8)).shape == (*size, 3)
+            assert placement.window[2] == shape[0] or placement.window[3] == shape[1]
+    with pytest.raises(ValueError, match="0 x 5"):
+        Crop((64, 64)).place(0, 5)
+
+
+def test_scores_of_a_part_are_not_taken_for_the_whole() -> None:
+    with pytest.raises(ValueError, match="as a whole"):
+        Crop((8, 8)).place(10, 20).restore.scores(torch.zeros(2, 8, 8))
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4, 5, 13])
+def test_any_number_of_channels(channels: int) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (90, 70, channels), dtype=np.uint8)
+    for size in ((20, 20), (64, 80), (120, 100)):
+        for placement in (
+            Fit(size).place(90, 70),
+            Placement((90, 70), (2, 4, 60, 40), size, (0, 0), size, mirror=True),
+        ):
+            placed = placement.image(image)
+            planes = [placement.image(np.ascontiguousarray(image[..., [c] * 3]))[..., 0] for c in range(channels)]
+            assert np.abs(placed.astype(int) - np.stack(planes, axis=2)).max() <= 1

@@ -6,7 +6,7 @@ resizing maps edge to edge. Images, masks, boxes and scores therefore stay align
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import cv2
@@ -26,6 +26,10 @@ AREA_BELOW: Final = 0.5
 """Linear interpolation reads 2 x 2 source pixels: down to a half it skips none. Below, areas are averaged instead."""
 
 
+FACTORS: Final = (8, 4, 2)
+"""By how much a picture may be decoded smaller; a JPEG's other factors are slower than its full size."""
+
+
 @dataclass(frozen=True)
 class Fit:
     """Resizes to fit into `size` (height, width), keeping the aspect, and pads evenly around."""
@@ -34,53 +38,112 @@ class Fit:
 
     def place(self, height: int, width: int) -> Placement:
         """Return the geometry of one image of the given size. Raises ValueError for an empty one."""
-        if height < 1 or width < 1:
-            raise ValueError(f"an image of {height} x {width} pixels cannot be resized")
+        _refuse_empty(height, width)
         scale = min(self.size[0] / height, self.size[1] / width)
         inner = (
             min(self.size[0], max(1, int(height * scale + 0.5))),
             min(self.size[1], max(1, int(width * scale + 0.5))),
         )
         corner = ((self.size[0] - inner[0]) // 2, (self.size[1] - inner[1]) // 2)
-        return Placement(source=(height, width), inner=inner, corner=corner, target=self.size)
+        return Placement((height, width), (0, 0, height, width), inner, corner, self.size)
+
+
+@dataclass(frozen=True)
+class Crop:
+    """Resizes the middle of an image, as large as the aspect of `size` (height, width) allows, to exactly `size`."""
+
+    size: tuple[int, int]
+
+    def place(self, height: int, width: int) -> Placement:
+        """Return the geometry of one image of the given size. Raises ValueError for an empty one."""
+        _refuse_empty(height, width)
+        scale = max(self.size[0] / height, self.size[1] / width)
+        inside = (
+            min(height, max(1, int(self.size[0] / scale + 0.5))),
+            min(width, max(1, int(self.size[1] / scale + 0.5))),
+        )
+        window = ((height - inside[0]) // 2, (width - inside[1]) // 2, *inside)
+        return Placement((height, width), window, self.size, (0, 0), self.size)
+
+
+Resize = Fit | Crop
+"""How an image is brought to the network's size, without chance."""
+
+RESIZES: Final[dict[str, type[Fit] | type[Crop]]] = {"fit": Fit, "crop": Crop}
+"""What `data.resize` may name."""
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where one image comes to lie: resized from `source` to `inner`, its corner at `corner` of `target`.
+    """Where one image comes to lie: `window` of `source`, resized to `inner`, its corner at `corner` of `target`.
 
-    All are (height, width) in pixels. Sides are rounded to whole pixels, so the two scale factors may differ a little.
+    All are (height, width) in pixels; `window` is (top, left, height, width) and lies inside the source. With `mirror`
+    the whole target is turned left to right at the end. Sides are rounded to whole pixels, so the two scale factors may
+    differ a little.
     """
 
     source: tuple[int, int]
+    window: tuple[int, int, int, int]
     inner: tuple[int, int]
     corner: tuple[int, int]
     target: tuple[int, int]
+    mirror: bool = False
 
     @property
     def factor(self) -> NDArray[np.float64]:
         """Target pixels a source pixel along x, y, x, y."""
-        y, x = (inner / source for inner, source in zip(self.inner, self.source, strict=True))
+        y, x = (inner / window for inner, window in zip(self.inner, self.window[2:], strict=True))
         return np.asarray([x, y, x, y])
 
     @property
     def shift(self) -> NDArray[np.float64]:
-        """The corner as x, y, x, y in target pixels."""
-        return np.asarray([self.corner[1], self.corner[0]] * 2, dtype=np.float64)
+        """Where the source's corner comes to lie, as x, y, x, y in target pixels, before the mirror."""
+        top, left = self.window[:2]
+        return np.asarray([self.corner[1], self.corner[0]] * 2) - np.asarray([left, top] * 2) * self.factor
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of the source is seen."""
+        return self.window == (0, 0, *self.source)
+
+    @property
+    def reduction(self) -> int:
+        """The largest of `FACTORS` at which the snapped window still has the pixels of `inner`, or 1."""
+        for factor in FACTORS:
+            least = (self.inner[0] * factor, self.inner[1] * factor)
+            if self.window[2] >= least[0] and self.window[3] >= least[1]:
+                _, _, height, width = self.snapped(factor).window
+                if height >= least[0] and width >= least[1]:
+                    return factor
+        return 1
+
+    def snapped(self, factor: int) -> Placement:
+        """Return the placement whose window's sides lie on multiples of `factor`: up to `factor` - 1 pixels are lost.
+
+        So a picture decoded at a fraction of its size is cut exactly where its labels are.
+        """
+        if factor == 1:
+            return self
+        top, left, height, width = self.window
+        first = (-(-top // factor) * factor, -(-left // factor) * factor)
+        last = ((top + height) // factor * factor, (left + width) // factor * factor)
+        return replace(self, window=(*first, last[0] - first[0], last[1] - first[1]))
 
     @property
     def restore(self) -> Restoration:
         """The exact inverse."""
         return Restoration(self)
 
-    def image(self, image: Image) -> Image:
+    def image(self, image: Image, reduced: int = 1) -> Image:
         """Return the placed image, padded with grey.
+
+        `reduced` says by how much the image was decoded smaller than `source`; the window's sides are multiples of it.
 
         Below `AREA_BELOW`, the image is halved by exact means of 2 x 2 pixels as long as its sides are even, which is
         ten times as fast as averaging over other areas; then what is left is averaged, or interpolated linearly.
         """
-        self._check(image)
-        height, width = self.source
+        image = self._cut(image, reduced)
+        height, width = image.shape[:2]
         while self._is_below(height, width) and height % 2 == 0 and width % 2 == 0:
             height, width = height // 2, width // 2
             image = resize(image, height, width, cv2.INTER_AREA)
@@ -89,20 +152,28 @@ class Placement:
 
     def mask(self, mask: NDArray[np.uint8], fill: int = IGNORE_INDEX) -> NDArray[np.uint8]:
         """Return the placed mask: the value at the pixel's centre; padded with `fill`."""
-        self._check(mask)
-        return self._place(mask, cv2.INTER_NEAREST_EXACT, fill)  # INTER_NEAREST reads half a pixel off
+        return self._place(self._cut(mask), cv2.INTER_NEAREST_EXACT, fill)  # INTER_NEAREST reads half a pixel off
 
     def boxes(self, boxes_N4: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return boxes x1 y1 x2 y2 in target pixels, not clipped."""
-        return (boxes_N4 * self.factor + self.shift).astype(np.float32)
+        placed = boxes_N4 * self.factor + self.shift
+        if self.mirror:
+            placed[:, [0, 2]] = self.target[1] - placed[:, [2, 0]]
+        return placed.astype(np.float32)
 
     def _is_below(self, height: int, width: int) -> bool:
         """Whether bringing a picture of this size to `inner` shrinks it to less than `AREA_BELOW`."""
         return max(self.inner[0] / height, self.inner[1] / width) < AREA_BELOW
 
-    def _check(self, picture: NDArray[np.uint8]) -> None:
-        if picture.shape[:2] != self.source:
-            raise ValueError(f"the picture is {picture.shape[:2]}, this placement is for {self.source}")
+    def _cut(self, picture: NDArray[np.uint8], reduced: int = 1) -> NDArray[np.uint8]:
+        """Return the window of a picture, which shares its memory."""
+        if picture.shape[:2] != tuple(-(-side // reduced) for side in self.source):
+            at = f", at 1/{reduced} of it" if reduced > 1 else ""
+            raise ValueError(f"the picture is {picture.shape[:2]}, this placement is for {self.source}{at}")
+        if self.whole and reduced == 1:
+            return picture
+        top, left, height, width = (each // reduced for each in self.window)
+        return picture[top : top + height, left : left + width]
 
     def _place(self, picture: NDArray[np.uint8], interpolation: int, fill: int) -> NDArray[np.uint8]:
         placed: NDArray[np.uint8] = picture
@@ -113,7 +184,14 @@ class Placement:
             canvas = np.full((*self.target, *placed.shape[2:]), fill, dtype=placed.dtype)
             canvas[top : top + height, left : left + width] = placed
             placed = canvas
+        if self.mirror:
+            placed = np.asarray(cv2.flip(placed, 1), dtype=placed.dtype).reshape(placed.shape)
         return placed
+
+
+def _refuse_empty(height: int, width: int) -> None:
+    if height < 1 or width < 1:
+        raise ValueError(f"an image of {height} x {width} pixels cannot be resized")
 
 
 @dataclass(frozen=True)
@@ -134,7 +212,12 @@ class Restoration:
         return np.clip(restored, 0, [width, height, width, height]).astype(np.float32)
 
     def scores(self, scores_KHW: Tensor) -> NDArray[np.float32]:
-        """Return (K, height, width) of the user's image by linear interpolation; the padding is cut off first."""
+        """Return (K, height, width) of the user's image by linear interpolation; the padding is cut off first.
+
+        Raises ValueError when the network saw but a part of the image.
+        """
+        if not self.placement.whole or self.placement.mirror:
+            raise ValueError("scores can be mapped back for images that the network saw as a whole, not mirrored")
         (top, left), (inner_height, inner_width) = self.placement.corner, self.placement.inner
         inside = scores_KHW[:, top : top + inner_height, left : left + inner_width].detach().float().cpu().numpy()
         height, width = self.size
