@@ -138,10 +138,10 @@ def test_mid_epoch_state_of_another_run_is_refused(records: Records, change: dic
 
 
 def test_plain_loader_keeps_order_and_pixels(records: Records) -> None:
-    batches = list(plain_loader(records, (12, 16), 4, ("labels",)))
+    batches = list(plain_loader(records, Fit((12, 16)), 4, ("labels",)))
     assert [batch.ids.tolist() for batch in batches] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
     assert torch.equal(batches[2].images.permute(0, 2, 3, 1), torch.from_numpy(records.images[8:10]))  # type: ignore[index]
-    second = list(plain_loader(records, (12, 16), 4, ("labels",), rank=1, world_size=2))
+    second = list(plain_loader(records, Fit((12, 16)), 4, ("labels",), rank=1, world_size=2))
     assert [batch.ids.tolist() for batch in second] == [[1, 3], [5, 7], [9]]
 
 
@@ -173,7 +173,7 @@ def fit(
         enable_model_summary=False, max_epochs=4, num_sanity_val_steps=0, use_distributed_sampler=False,
         callbacks=[ModelCheckpoint(folder, filename="{step}", every_n_train_steps=1, save_top_k=-1)], **options,
     )  # fmt: skip
-    val = plain_loader(records, (16, 16), 4, ("labels",))
+    val = plain_loader(records, Fit((16, 16)), 4, ("labels",))
     trainer.fit(module, loader(records, workers), val, ckpt_path=resume, weights_only=True)
     return module.seen
 

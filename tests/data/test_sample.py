@@ -29,7 +29,7 @@ class Counted:
 
 
 def batch_of(records: Records, indices: list[int], kinds: tuple[str, ...], size: tuple[int, int] = (12, 16)):
-    samples = [place_sample(read_sample(records, index, kinds), Fit(size)) for index in indices]
+    samples = [place_sample(read_sample(records, i, kinds), Fit(size).place(12, 16)) for i in indices]
     return Collate("instances" in kinds)(samples)
 
 
@@ -41,8 +41,11 @@ def test_only_what_is_asked_for_is_read(records: Records) -> None:
     assert (masks.reads, instances.reads) == (0, 0)
     read_sample(counted, 1, ("mask",))
     assert (masks.reads, instances.reads) == (1, 0)
-    read_sample(counted, 1, ("boxes",))
+    read_sample(counted, 1, ("boxes",))  # a map that costs something to get
+    assert (masks.reads, instances.reads) == (1, 0)
+    read_sample(counted, 1, ("boxes", "instances"))
     assert (masks.reads, instances.reads) == (1, 1)
+    assert read_sample(records, 1, ("boxes",)).instances is not None  # one that is there
 
 
 def test_batch_is_flat(records: Records) -> None:
@@ -50,7 +53,7 @@ def test_batch_is_flat(records: Records) -> None:
     targets = batch.targets
     assert batch.images.shape == (3, 3, 12, 16)
     assert batch.images.dtype == torch.uint8
-    assert batch.images.is_contiguous()
+    assert batch.images.is_contiguous(memory_format=torch.channels_last)
     assert torch.equal(batch.images[2], torch.from_numpy(np.asarray(records.images[9])).permute(2, 0, 1))
     assert batch.ids.tolist() == [2, 3, 9]
     assert batch.sizes.tolist() == [[12, 16]] * 3
@@ -120,7 +123,8 @@ def test_sample_without_a_mask_gets_void(records: Records) -> None:
 
 
 def test_placing_moves_all_parts(records: Records) -> None:
-    sample = place_sample(read_sample(records, 0, KINDS), Fit((24, 40)))  # twice as large, 4 columns on either side
+    placement = Fit((24, 40)).place(12, 16)  # twice as large, 4 columns on either side
+    sample = place_sample(read_sample(records, 0, KINDS), placement)
     assert sample.boxes is not None
     assert sample.mask is not None
     assert sample.instances is not None

@@ -12,10 +12,18 @@ def test_an_epoch_is_a_permutation_in_full_batches() -> None:
     keys = list(batches)
     assert len(batches) == len(keys) == 4
     assert all(len(batch) == 5 for batch in keys)
-    indices = [index for batch in keys for epoch, index in batch]
+    indices = [key.sample for batch in keys for key in batch]
     assert len(set(indices)) == 20
     assert set(indices) <= set(range(23))
     assert indices != sorted(indices)
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_keys_carry_the_number_of_their_batch(rank: int) -> None:
+    batches = TrainBatches(20, 4, 0, rank, 2)
+    assert [[key.batch for key in batch] for batch in batches] == [[number] * 2 for number in range(5)]
+    batches.seek(3, 2)
+    assert [{(key.epoch, key.batch) for key in batch} for batch in batches] == [{(3, 2)}, {(3, 3)}, {(3, 4)}]
 
 
 def test_order_is_a_function_of_seed_and_epoch() -> None:
@@ -26,7 +34,7 @@ def test_order_is_a_function_of_seed_and_epoch() -> None:
 
     assert epoch(1, 3) == epoch(1, 3)
     assert {key[0] for batch in epoch(1, 3) for key in batch} == {3}
-    orders = {tuple(index for batch in epoch(*key) for _, index in batch) for key in [(1, 3), (1, 4), (2, 3), (3, 1)]}
+    orders = {tuple(each.sample for batch in epoch(*key) for each in batch) for key in [(1, 3), (1, 4), (2, 3), (3, 1)]}
     assert len(orders) == 4
 
 
@@ -71,7 +79,7 @@ def test_evaluation_sees_every_sample_once(num_samples: int, world_size: int, ba
     lists = [list(share) for share in shares]
     assert {len(share) for share in shares} == {len(share) for share in lists} == {len(lists[0])}
     assert all(batch for share in lists for batch in share)
-    seen = sorted(index for share in lists for batch in share for _, index in batch)
+    seen = sorted(key.sample for share in lists for batch in share for key in batch)
     assert seen == list(range(num_samples))
     assert max(len(batch) for share in lists for batch in share) <= -(-batch_size // world_size) + 1
 
@@ -98,10 +106,10 @@ def test_weights_draw_an_epoch_of_the_same_length_and_tell_repetitions_apart() -
         batches.set_epoch(epoch)
         keys = [key for batch in batches for key in batch]
         assert len(keys) == len(set(keys)) == 20
-        last = [key for key in keys if key[1] == 19]
+        last = [key for key in keys if key.sample == 19]
         assert len(last) in (4, 5)
-        assert last == [(epoch, 19), *((epoch, 19, again) for again in range(1, len(last)))]
-        assert all(len(key) == 2 for key in keys if key[1] != 19)
+        assert [(key.epoch, key.again) for key in last] == [(epoch, again) for again in range(len(last))]
+        assert all(key.again == 0 for key in keys if key.sample != 19)
         seen.add(tuple(keys))
     assert len(seen) == 30
 
@@ -110,7 +118,7 @@ def test_without_weights_the_order_is_that_of_a_permutation() -> None:
     order = np.random.default_rng((7, 3)).permutation(23)
     batches = TrainBatches(23, 5, 7, 1, 2)
     batches.set_epoch(3)
-    assert list(batches) == [[(3, index) for index in order[b * 5 : b * 5 + 5][1::2].tolist()] for b in range(4)]
+    assert list(batches) == [[(3, index, b, 0) for index in order[b * 5 : b * 5 + 5][1::2].tolist()] for b in range(4)]
 
 
 @pytest.mark.parametrize("world_size", [2, 3])

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
+from visionkit.data.jpeg import Jpeg, open_jpeg
 from visionkit.data.raw import ARRAY, decode, is_plain, read_raw
 from visionkit.data.strings import Strings
 from visionkit.data.window import Window, upper_bits
@@ -88,6 +89,10 @@ class ImageFiles:
     def through(self, window: Window) -> ImageFiles:
         """Return the same files as a window shows them."""
         return ImageFiles(self.root, self.paths, window)
+
+    def jpeg(self, index: int) -> Jpeg | None:
+        """Return an image that can be decoded at a fraction of its size; None for one to be decoded as a whole."""
+        return open_jpeg(self.path(index)) if self.window is None else None
 
     def path(self, index: int) -> Path:
         """Return the file of an image."""

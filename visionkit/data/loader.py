@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import math
 import signal
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 import cv2
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from visionkit.data.cache import Cache
+from visionkit.data.copies import Copies
 from visionkit.data.dataset import Samples
-from visionkit.data.geometry import Fit
+from visionkit.data.geometry import Resize
 from visionkit.data.records import Records
 from visionkit.data.sample import Collate, Sample
 from visionkit.data.sampler import EvalBatches, TrainBatches
 from visionkit.data.skipping import Forgiving, Skipped
 from visionkit.errors import ConfigError
 from visionkit.types import Batch
+
+MOST_AHEAD: Final = 4
+"""Batches that one worker prepares ahead at most: enough to even out slow files."""
+
+AHEAD_BYTES: Final = 2**28
+"""What all batches prepared ahead may take up about, in memory that workers share with the main process."""
 
 
 def start_worker(_: int) -> None:
@@ -39,7 +48,9 @@ class ResumableLoader(DataLoader[Sample]):
     def __init__(
         self, samples: Samples, batches: TrainBatches, workers: int = 0, skipped: Skipped | None = None
     ) -> None:
-        super().__init__(_dataset(samples, skipped), batch_sampler=batches, **_settings(samples, workers))
+        per_rank = batches.batch_size // batches.world_size
+        settings = _settings(samples, workers, per_rank)
+        super().__init__(_dataset(samples, skipped), batch_sampler=batches, **settings)
         self.batches = batches
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
@@ -79,31 +90,43 @@ class ResumableLoader(DataLoader[Sample]):
 
 def plain_loader(
     records: Records,
-    size: tuple[int, int],
+    resize: Resize,
     batch_size: int,
     kinds: Sequence[str],
     workers: int = 0,
     rank: int = 0,
     world_size: int = 1,
     skipped: Skipped | None = None,
+    cache: Cache | None = None,
 ) -> DataLoader[Sample]:
     """Return a loader of a whole split, in order and without augmentation: for evaluation, pictures and baselines.
 
-    `batch_size` is that of all processes together. With `skipped`, what cannot be read is noted there.
+    `batch_size` is that of all processes together. With `skipped`, what cannot be read is noted there; with `cache`,
+    samples are read from it where it has them.
     It yields `Batch`.
     """
-    samples = Samples(records, Fit(size), kinds)
+    samples = Samples(records, resize, kinds, copies=None if cache is None else Copies(cache, resize))
     batches = EvalBatches(len(samples), batch_size, rank, world_size)
-    return DataLoader(_dataset(samples, skipped), batch_sampler=batches, **_settings(samples, workers))
+    settings = _settings(samples, workers, batch_size // world_size)
+    return DataLoader(_dataset(samples, skipped), batch_sampler=batches, **settings)
 
 
 def _dataset(samples: Samples, skipped: Skipped | None) -> Dataset[Sample]:
     return samples if skipped is None else Forgiving(samples, skipped)
 
 
-def _settings(samples: Samples, workers: int) -> dict[str, Any]:
+def prefetched(size: tuple[int, int], batch_size: int, workers: int) -> int | None:
+    """Return how many batches each worker prepares ahead, from 2 to `MOST_AHEAD`; None without workers."""
+    if not workers:
+        return None
+    batch = 3 * math.prod(size) * batch_size
+    return min(MOST_AHEAD, max(2, AHEAD_BYTES // (batch * workers)))
+
+
+def _settings(samples: Samples, workers: int, batch_size: int) -> dict[str, Any]:
     return {
         "num_workers": workers,
+        "prefetch_factor": prefetched(samples.resize.size, batch_size, workers),
         "collate_fn": Collate("instances" in samples.kinds),
         "worker_init_fn": start_worker,
         "persistent_workers": workers > 0,

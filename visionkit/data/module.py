@@ -10,9 +10,11 @@ from torch.utils.data import DataLoader
 
 from visionkit.config.values import image_size
 from visionkit.data.augment import Augment
+from visionkit.data.cache import open_cache
+from visionkit.data.copies import Copies, for_crops
 from visionkit.data.dataset import Samples
 from visionkit.data.draws import Weigh
-from visionkit.data.geometry import Fit
+from visionkit.data.geometry import RESIZES, Resize
 from visionkit.data.loader import ResumableLoader, plain_loader
 from visionkit.data.pixels import in_memory
 from visionkit.data.records import Records
@@ -38,6 +40,8 @@ class DataModule(LightningDataModule):
         kinds: The labels to load, entries of `visionkit.data.sample.KINDS`.
         weigh: Says how much each training image weighs when an epoch is drawn; None takes every image once.
         skipped: Where samples that cannot be read are noted; None stops at the first.
+        resize: How images are brought to the size without chance, a key of `visionkit.data.geometry.RESIZES`.
+        cache: Where resized copies of files are kept, one of `visionkit.data.cache.CACHES`.
     """
 
     def __init__(
@@ -51,11 +55,15 @@ class DataModule(LightningDataModule):
         kinds: Sequence[str],
         weigh: Weigh | None = None,
         skipped: Skipped | None = None,
+        resize: str = "fit",
+        cache: str = "none",
     ) -> None:
         super().__init__()
         self.records = records
         self.augment = augment
         self.size = image_size(size)
+        self.resize: Resize = RESIZES[resize](self.size)
+        self.cache = open_cache(cache)
         self.batch_size = batch_size
         self.workers = workers
         self.seed = seed
@@ -93,7 +101,7 @@ class DataModule(LightningDataModule):
     def train_dataloader(self) -> ResumableLoader:
         """Return the shuffled, augmented training batches of this rank. Raises ConfigError when the labels lack."""
         records = self.records["train"]
-        samples = Samples(records, Fit(self.size), self.kinds, self.augment, self.seed)
+        samples = Samples(records, self.resize, self.kinds, self.augment, self.seed, self._copies(records))
         weights = self.weigh(records) if self.weigh else None
         batches = TrainBatches(len(samples), self.batch_size, self.seed, self.rank, self.world_size, weights)
         return ResumableLoader(samples, batches, self.num_workers(records), self.skipped)
@@ -111,14 +119,23 @@ class DataModule(LightningDataModule):
         records = self.records[split]
         return plain_loader(
             records,
-            self.size,
+            self.resize,
             self.batch_size,
             self.kinds,
             self.num_workers(records),
             self.rank,
             self.world_size,
             self.skipped,
+            None if in_memory(records.images) else self.cache,
         )
+
+    def _copies(self, records: Records) -> Copies | None:
+        """Return what reads training samples from copies; None without a cache, or for data in memory."""
+        if self.cache is None or in_memory(records.images):
+            return None
+        if self.augment is None:
+            return Copies(self.cache, self.resize)
+        return Copies(self.cache, for_crops(self.augment.largest(self.size)))
 
     def num_workers(self, records: Records) -> int:
         """Return the number of loader processes for records."""

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import math
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.data import get_worker_info
 
-from visionkit.data.geometry import Fit
-from visionkit.data.pixels import Pixels, path_of
+from visionkit.data.geometry import Placement
+from visionkit.data.pixels import Pixels, in_memory, path_of
 from visionkit.data.records import Records
 from visionkit.errors import DataError
 from visionkit.types import IGNORE_INDEX, LABEL_KINDS, Batch, Image, Targets
 
 KINDS: Final = (*LABEL_KINDS, "instances")
 """What can be asked for; `instances` brings one mask a box and comes with `boxes`."""
+
+
+ReadMask = Callable[[Pixels, "Sample", int], NDArray[Any]]
+"""Returns a mask of a sample out of some pixels; the number is the value for what is outside."""
 
 
 class Sample(NamedTuple):
@@ -28,13 +35,15 @@ class Sample(NamedTuple):
     size: tuple[int, int]  # height and width as decoded
     present: NDArray[np.bool_]  # (len(LABEL_KINDS),)
     label: int | None = None
-    multilabel: NDArray[np.uint8] | None = None  # (K,)
+    multilabel: NDArray[Any] | None = None  # (K,) uint8, or float32 where two samples were mixed
     mask: NDArray[np.uint8] | None = None  # (H, W)
     boxes: NDArray[np.float32] | None = None  # (n, 4)
     box_label: NDArray[np.int64] | None = None  # (n,)
     box_ignore: NDArray[np.bool_] | None = None  # (n,)
     box_value: NDArray[np.int64] | None = None  # (n,) which value of `instances` marks the box's pixels
     instances: NDArray[Any] | None = None  # (H, W), 0 = none
+    mixed_label: int | None = None  # of the sample that is mixed in; where samples may be mixed, its own without one
+    mix: float = 0.0  # the share of that sample
 
     def keep_boxes(self, keep: NDArray[Any]) -> Sample:
         """Return the sample with the boxes that `keep` (indices or booleans) selects."""
@@ -43,25 +52,36 @@ class Sample(NamedTuple):
 
 
 def read_sample(records: Records, index: int, kinds: Collection[str]) -> Sample:
-    """Decode sample `index` with the labels of `kinds` (entries of `KINDS`).
-
-    Boxes are clipped to the image; what lies outside altogether is left out. A sample that carries no mask gets one of
-    255. The instance map is read along with boxes where there is one.
+    """Decode sample `index` with the labels of `kinds` (entries of `KINDS`), as `label_sample` adds them.
 
     Raises:
         DataError: A file cannot be used, or the mask's size is not the image's.
     """
     image = np.asarray(records.images[index])
-    height, width = image.shape[:2]
-    sample = Sample(image, index, (height, width), records.present[index])
+    bare = Sample(image, index, (image.shape[0], image.shape[1]), records.present[index])
+    return label_sample(bare, records, kinds)
+
+
+def label_sample(sample: Sample, records: Records, kinds: Collection[str], read: ReadMask | None = None) -> Sample:
+    """Return a sample that has but an image with its labels of `kinds`, in pixels of `sample.size`.
+
+    `read` reads masks and instance maps, which by default are checked against that size.
+    Boxes are clipped to the image; what lies outside altogether is left out. A sample that carries no mask gets one of
+    255. An instance map that is in memory is read along with boxes, which it keeps tight; one in files, or to be drawn,
+    costs more than that is worth and is read for `instances` only.
+
+    Raises:
+        DataError: A file cannot be used, or the mask's size is not the image's.
+    """
+    index, (height, width) = sample.id, sample.size
+    read = read or partial(read_mask, records)
     if "labels" in kinds and records.labels is not None:
         sample = sample._replace(label=int(records.labels[index]))
     if "multilabel" in kinds and records.multilabel is not None:
         sample = sample._replace(multilabel=records.multilabel[index])
     if "mask" in kinds and records.masks is not None:
         if records.present[index, LABEL_KINDS.index("mask")]:
-            mask = np.asarray(records.masks[index])
-            _same_size(records, records.masks, index, mask, image)
+            mask = read(records.masks, sample, IGNORE_INDEX)
         else:
             mask = np.full((height, width), IGNORE_INDEX, dtype=np.uint8)
         sample = sample._replace(mask=mask)
@@ -77,27 +97,27 @@ def read_sample(records: Records, index: int, kinds: Collection[str]) -> Sample:
             box_ignore=records.box_ignore[rows],
             box_value=np.arange(1, len(boxes) + 1),
         ).keep_boxes(np.flatnonzero((boxes[:, 2:] > boxes[:, :2]).all(axis=1)))
-        if records.instances is not None:
-            instances = np.asarray(records.instances[index])
-            _same_size(records, records.instances, index, instances, image)
-            sample = sample._replace(instances=instances)
+        if records.instances is not None and ("instances" in kinds or in_memory(records.instances)):
+            sample = sample._replace(instances=read(records.instances, sample, 0))
     return sample
 
 
-def _same_size(records: Records, source: Pixels, index: int, mask: NDArray[Any], image: Image) -> None:
-    if mask.shape != image.shape[:2]:
-        name = path_of(source, index) or f"the mask of sample {index}"
+def read_mask(records: Records, source: Pixels, sample: Sample, fill: int = IGNORE_INDEX) -> NDArray[Any]:
+    """Return a mask or an instance map of a sample. Raises DataError when its size is not that of the image."""
+    mask = np.asarray(source[sample.id])
+    if mask.shape != sample.size:
+        name = path_of(source, sample.id) or f"the mask of sample {sample.id}"
         raise DataError(
             f"{name}: is {mask.shape[0]} x {mask.shape[1]} pixels (height x width), but its image "
-            f"{records.names[index]} is {image.shape[0]} x {image.shape[1]}; they must be equal"
+            f"{records.names[sample.id]} is {sample.size[0]} x {sample.size[1]}; they must be equal"
         )
+    return mask
 
 
-def place_sample(sample: Sample, fit: Fit) -> Sample:
-    """Return the sample at the network's size."""
-    placement = fit.place(*sample.image.shape[:2])
+def place_sample(sample: Sample, placement: Placement, reduced: int = 1) -> Sample:
+    """Return the sample where the placement brings it, boxes not clipped; `reduced` as in `Placement.image`."""
     return sample._replace(
-        image=placement.image(sample.image),
+        image=placement.image(sample.image, reduced),
         mask=None if sample.mask is None else placement.mask(sample.mask),
         boxes=None if sample.boxes is None else placement.boxes(sample.boxes),
         instances=None if sample.instances is None else placement.mask(sample.instances, fill=0),
@@ -111,10 +131,9 @@ class Collate:
         self.instances = instances
 
     def __call__(self, samples: Sequence[Sample]) -> Batch:
-        """Return contiguous uint8 images (B, C, H, W) and flat targets."""
-        pictures = np.stack([sample.image for sample in samples])
+        """Return uint8 images (B, C, H, W), laid out in memory as channels_last, and flat targets."""
         return Batch(
-            images=torch.from_numpy(np.ascontiguousarray(pictures.transpose(0, 3, 1, 2))),
+            images=_pictures(samples).permute(0, 3, 1, 2),
             targets=self._targets(samples),
             ids=torch.tensor([sample.id for sample in samples]),
             sizes=torch.tensor([sample.size for sample in samples]),
@@ -124,6 +143,11 @@ class Collate:
         targets = Targets(present=_stack([sample.present for sample in samples]))
         if samples[0].label is not None:
             targets = targets._replace(labels=torch.tensor([sample.label for sample in samples]))
+        if samples[0].mixed_label is not None:
+            targets = targets._replace(
+                mixed_labels=torch.tensor([sample.mixed_label for sample in samples]),
+                mix=torch.tensor([sample.mix for sample in samples], dtype=torch.float32),
+            )
         if samples[0].multilabel is not None:
             targets = targets._replace(multilabel=_stack([sample.multilabel for sample in samples]).float())
         if samples[0].mask is not None:
@@ -139,6 +163,18 @@ class Collate:
         if self.instances:
             targets = targets._replace(instance_masks=_join([_instance_masks(sample) for sample in samples]))
         return targets
+
+
+def _pictures(samples: Sequence[Sample]) -> Tensor:
+    """Return the images (B, H, W, C); a worker writes them where the main process reads them, without a copy."""
+    shape = (len(samples), *samples[0].image.shape)
+    if get_worker_info() is None:
+        pictures = torch.empty(shape, dtype=torch.uint8)
+    else:
+        storage = torch.UntypedStorage._new_shared(math.prod(shape), device="cpu")  # type: ignore[no-untyped-call]
+        pictures = torch.empty(0, dtype=torch.uint8).set_(storage, 0, shape)  # type: ignore[call-overload]
+    np.stack([sample.image for sample in samples], out=pictures.numpy())
+    return pictures
 
 
 def _instance_masks(sample: Sample) -> NDArray[np.bool_]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +12,14 @@ from torch.utils.data import Sampler
 from visionkit.data.draws import draw
 from visionkit.errors import ConfigError
 
-Key = tuple[int, ...]
-"""What a dataset is asked for: (epoch, index), or (epoch, index, k) for what is drawn again in an epoch, k = 1, 2, ...,
-which is then augmented in another way."""
+
+class Key(NamedTuple):
+    """What a dataset is asked for."""
+
+    epoch: int
+    sample: int  # its index in the records
+    batch: int = 0  # its number in the epoch
+    again: int = 0  # how often the epoch has had this sample before
 
 
 def _check(num_samples: int, batch_size: int, rank: int, world_size: int) -> None:
@@ -28,7 +34,7 @@ def _check(num_samples: int, batch_size: int, rank: int, world_size: int) -> Non
 
 
 class TrainBatches(Sampler[list[Key]]):
-    """Yields the shuffled batches of an epoch as lists of (epoch, index).
+    """Yields the shuffled batches of an epoch as lists of keys.
 
     `batch_size` is that of all processes together: rank r takes every `world_size`-th of each global batch, from the
     r-th on. The order is a function of (seed, epoch). A last partial batch is dropped, unless it is the only one.
@@ -83,10 +89,8 @@ class TrainBatches(Sampler[list[Key]]):
         order, again = self._order(epoch)
         for batch in range(start, len(self)):
             part = slice(batch * self.batch_size + self.rank, (batch + 1) * self.batch_size, self.world_size)
-            yield [
-                (epoch, index, times) if times else (epoch, index)
-                for index, times in zip(order[part].tolist(), again[part].tolist(), strict=True)
-            ]
+            pairs = zip(order[part].tolist(), again[part].tolist(), strict=True)
+            yield [Key(epoch, index, batch, times) for index, times in pairs]
 
     def _order(self, epoch: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the samples of an epoch, and how often each of them has been drawn before."""
@@ -124,4 +128,4 @@ class EvalBatches(Sampler[list[Key]]):
 
     def __iter__(self) -> Iterator[list[Key]]:
         for first, last in zip(self._bounds[:-1], self._bounds[1:], strict=True):
-            yield [(0, index) for index in range(first + self.rank, last, self.world_size)]
+            yield [Key(0, index) for index in range(first + self.rank, last, self.world_size)]
