@@ -199,6 +199,8 @@ _CHECKS: dict[str, Callable[[str, Any], None]] = {
     "data.root": _root,
     "data.download": _switch,
     "data.size": _size,
+    "data.resize": _one_of("fit", "crop"),
+    "data.cache": _one_of("none", "ram", "disk"),
     "data.batch_size": _whole(1),
     "data.workers": _whole(0, or_null=True),
     "data.mirror": _share,

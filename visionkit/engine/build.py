@@ -141,6 +141,8 @@ def build_data(
         workers=data["workers"],
         seed=seed,
         kinds=kinds,
+        resize=data.get("resize", "fit"),  # a checkpoint's node may be older than these two
+        cache=data.get("cache", "none"),
         weigh=build_weigher(data, kinds) if augment is not None else None,
         skipped=skipped,
     )

@@ -16,6 +16,7 @@ from omegaconf import OmegaConf
 
 from visionkit.config.frozen import plain
 from visionkit.config.values import image_size
+from visionkit.data.geometry import RESIZES, Resize
 from visionkit.engine import build
 from visionkit.errors import ConfigError, UserError
 from visionkit.losses.contracts import Loss
@@ -57,6 +58,7 @@ def manifest(config: dict[str, Any], data: Any, class_names: dict[str, tuple[str
         "network": build.network_node(config),
         "class_names": {name: list(names) for name, names in class_names.items()},
         "size": list(image_size(config["data"]["size"])),
+        "resize": config["data"].get("resize", "fit"),
         "data": data,
         "seed": config["seed"],
         "provenance": config["provenance"],
@@ -108,6 +110,12 @@ def load_model(path: str | Path, trusted: Sequence[str] = ()) -> Model:
     except RuntimeError as error:
         raise CheckpointError(f"the weights in {path} do not fit the network it describes: {error}") from None
     return Model(network.eval(), build.build_tasks(found["tasks"]), class_names, found)
+
+
+def resize_of(found: dict[str, Any]) -> Resize:
+    """Return how a manifest says that images are brought to the network."""
+    height, width = found["size"]
+    return RESIZES[found.get("resize", "fit")]((height, width))
 
 
 def device(name: str) -> torch.device:

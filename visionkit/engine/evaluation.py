@@ -56,8 +56,9 @@ def evaluate(config: DictConfig, *, new_data: bool) -> float:
 
 def merged_data(model: Model, changes: Any, trusted: Any, path: Path) -> DictConfig:
     """Return the checkpoint's own data node with changes laid over it; what refers to a changed value follows."""
-    if "size" in (changes or {}):
-        raise ConfigError("data.size belongs to the model: images are brought to the size that it was trained on")
+    for key in ("size", "resize"):
+        if key in (changes or {}):
+            raise ConfigError(f"data.{key} belongs to the model: images are brought to the network as in its training")
     own = model.manifest["data"]
     check_targets(own, (Reader,), trusted, path)
     return OmegaConf.merge(OmegaConf.create(own), changes or {})  # type: ignore[return-value]
@@ -72,8 +73,9 @@ def measure(
     `folder` is where the loader's processes note what they skip, as `data.on_error=skip` asks for.
     """
     kinds = tuple(dict.fromkeys(task.kind for task in model.tasks.values()))
-    # The images are brought to the network's size, whatever size the data node names.
-    data = build.build_data({**data_node, "size": model.manifest["size"]}, None, model.manifest["seed"], kinds, folder)
+    # The images are brought to the network as it is used to, whatever the data node names.
+    own = {"size": model.manifest["size"], "resize": model.manifest.get("resize", "fit")}
+    data = build.build_data({**data_node, **own}, None, model.manifest["seed"], kinds, folder)
     for name, names in build.class_names_of(model.tasks, data, data_node).items():
         if names != model.class_names[name]:
             raise ConfigError(
@@ -107,4 +109,4 @@ def measure(
 
 def _to(batch: Batch, device: torch.device) -> Batch:
     targets = type(batch.targets)(*(None if t is None else t.to(device) for t in batch.targets))
-    return Batch(batch.images.to(device), targets, batch.ids.to(device), batch.sizes.to(device))
+    return Batch(batch.images.to(device).contiguous(), targets, batch.ids.to(device), batch.sizes.to(device))

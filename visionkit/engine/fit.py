@@ -14,6 +14,7 @@ import torch
 from visionkit.config.command import INTERRUPTED, STARTED
 from visionkit.config.frozen import thaw
 from visionkit.data.loader import plain_loader
+from visionkit.data.pixels import in_memory
 from visionkit.engine import baseline, checkpoint, facts, hints, pictures, results
 from visionkit.engine.doctor import quick
 from visionkit.engine.quiet import start_log
@@ -75,8 +76,14 @@ def _opening(setup: Setup, run_dir: Path) -> str:
     return (
         f"{setup.config['name']} in {run_dir}\n"
         f"images: {counts}   classes: {len(names)}   parameters: {parameters:,}   "
-        f"until: {_until(setup.config)}   processes: {setup.trainer.world_size}"
+        f"until: {_until(setup.config)}   processes: {setup.trainer.world_size}{_cache(setup)}"
     )
+
+
+def _cache(setup: Setup) -> str:
+    if setup.data.cache is None or in_memory(setup.data.records["train"].images):
+        return ""
+    return f"\ncache: resized images are kept in {setup.data.cache.folder}, until you remove them"
 
 
 def _until(config: dict[str, Any]) -> str:
@@ -105,7 +112,9 @@ def _trivial(setup: Setup) -> dict[str, float]:
         guess = baseline.learn(
             task,
             names,
-            plain_loader(train, data.size, data.batch_size, data.kinds, data.num_workers(train), skipped=data.skipped),
+            plain_loader(
+                train, data.resize, data.batch_size, data.kinds, data.num_workers(train), skipped=data.skipped
+            ),
         )
         for split in setup.data.measured:
             name = setup.module.log_name(split, head, task.monitor)

@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 
 from visionkit.data.files import decode_image
-from visionkit.data.geometry import Fit
 from visionkit.engine import build, checkpoint
 from visionkit.engine.checkpoint import Model
 from visionkit.types import Image, Prediction
@@ -19,7 +18,7 @@ from visionkit.types import Image, Prediction
 class Predictor:
     """A trained network with all that it needs to turn an image into a result in that image's own pixels.
 
-    `size` is the (height, width) that the network sees; images are resized to fit and padded, as in validation.
+    `size` is the (height, width) that the network sees; images are resized and padded, or cut, as in validation.
     """
 
     def __init__(self, model: Model, device: str = "cpu") -> None:
@@ -30,7 +29,7 @@ class Predictor:
         self.manifest = model.manifest
         height, width = model.manifest["size"]
         self.size: tuple[int, int] = (height, width)
-        self._fit = Fit(self.size)
+        self._resize = checkpoint.resize_of(model.manifest)
         self._window = build.build_window(checkpoint.pixels_of(model.manifest))
 
     def predict(self, image: str | Path | NDArray[Any]) -> Any:
@@ -46,7 +45,7 @@ class Predictor:
 
     def results(self, image: Image) -> dict[str, Any]:
         """Return the result of every head for one image (H, W, C) uint8 as `read` gives it."""
-        placement = self._fit.place(image.shape[0], image.shape[1])
+        placement = self._resize.place(image.shape[0], image.shape[1])
         return {
             name: self.tasks[name].result(prediction, self.class_names[name], placement.restore)
             for name, prediction in self.decode(placement.image(image)[None]).items()

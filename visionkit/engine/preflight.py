@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
 import torch
@@ -18,6 +18,7 @@ from visionkit.engine.quiet import quieten
 from visionkit.errors import ConfigError, UserError
 from visionkit.models.contracts import Backbone, Head, Neck
 from visionkit.models.network import Network
+from visionkit.tasks.base import Task
 
 
 def check(config: DictConfig) -> None:
@@ -57,6 +58,7 @@ def _misfits(config: Node) -> Iterator[str]:
     network = tasks and attempt("init", lambda: build.network_node(config))  # reads what the weights want of pixels
     if network:
         attempt("head", lambda: build.check_heads(network, tasks))
+    augment = attempt("augment", lambda: build.build(config["augment"]) if config["augment"] else None)
     if tasks and not problems:
         with torch.device("meta"):
             backbone = attempt("backbone", lambda: build.build(network["backbone"]))
@@ -69,12 +71,16 @@ def _misfits(config: Node) -> Iterator[str]:
             parameters = [torch.nn.Parameter(torch.zeros(1))]
         if head:
             size = image_size(config["data"]["size"])
+            problems += _cut_labels(config["data"], tasks)
             wrong = _wrong_channels(backbone, config["data"], channels) or attempt(
                 "backbone", lambda: misfit.of_backbone(network["backbone"], backbone, size, "data.size")
             )
             problems += [wrong] if wrong else []
             if not problems:
                 attempt("head", lambda: _forward(backbone, neck, head, channels, size))
+            if not problems and augment:
+                for drawn in {augment.smallest(size), augment.largest(size)} - {size}:
+                    attempt("augment.multi_scale", lambda drawn=drawn: _forward(backbone, neck, head, channels, drawn))  # type: ignore[misc]
             attempt("freeze", lambda: freezing.choose(config["freeze"], backbone))
             if not problems:
                 attempt("init", lambda: weights.check(config, _joined(network, backbone, neck, head)))
@@ -83,7 +89,6 @@ def _misfits(config: Node) -> Iterator[str]:
     attempt("data.reader", lambda: build.build(config["data"]["reader"]))
     kinds = tuple(task.kind for task in (tasks or {}).values())
     attempt("data.sampler", lambda: build.build_weigher(config["data"], kinds) if kinds else None)
-    augment = attempt("augment", lambda: build.build(config["augment"]) if config["augment"] else None)
     if augment and channels not in (None, COLOURS):
         attempt("augment", lambda: augment.check(channels))
     for name, node in config["callbacks"].items():
@@ -91,6 +96,17 @@ def _misfits(config: Node) -> Iterator[str]:
     quiet = {"logger": False, "enable_progress_bar": False, "enable_checkpointing": False}
     attempt("trainer", lambda: build_trainer({**limits(config), **config["trainer"]}, **quiet))
     yield from problems
+
+
+def _cut_labels(data: Node, tasks: Mapping[str, Task]) -> list[str]:
+    """Return what to type when images are to be cut though labels may lie in what is cut off."""
+    found = [name for name, task in tasks.items() if task.kind in ("mask", "boxes")]
+    if data.get("resize", "fit") != "crop" or not found:
+        return []
+    return [
+        f"data.resize=crop sees but the middle of each image, and task={found[0]} has to find what is outside it too; "
+        "give data.resize=fit (augment.crop draws random parts in training)"
+    ]
 
 
 def _wrong_channels(backbone: Backbone, data: Node, channels: int) -> str:

@@ -34,14 +34,28 @@ def describe(model: Model, graph: Deployable) -> dict[str, Any]:
             "shape": ["batch", *graph.output.shape],
             "axes": ["batch", *graph.output.axes],
         },
-        "geometry": {
-            "resize": "by min(height / image height, width / image width), sides rounded, at least 1",
-            "interpolation": f"linear, edges to edges; averages of areas below {AREA_BELOW} of the size",
-            "corner": "(height - resized height) // 2, (width - resized width) // 2",
-            "fill": [PAD_VALUE] * graph.channels,
-        },
+        "geometry": _geometry(model.manifest.get("resize", "fit"), graph.channels),
         "normalisation": "in the graph",
         "thresholds": thresholds,  # already applied in the graph
         "settings": task,  # of the task: what visionkit itself does with the output
         "versions": versions(),
+    }
+
+
+def _geometry(resize: str, channels: int) -> dict[str, Any]:
+    """Return what brings an image to the network."""
+    interpolation = f"linear, edges to edges; averages of areas below {AREA_BELOW} of the size"
+    if resize == "crop":
+        return {
+            "window": "sides height / scale and width / scale, rounded, at least 1 and at most the image's; scale "
+            "is max(height / image height, width / image width)",
+            "corner": "(image height - window height) // 2, (image width - window width) // 2 of the image",
+            "resize": "the window to height x width",
+            "interpolation": interpolation,
+        }
+    return {
+        "resize": "by min(height / image height, width / image width), sides rounded, at least 1",
+        "interpolation": interpolation,
+        "corner": "(height - resized height) // 2, (width - resized width) // 2",
+        "fill": [PAD_VALUE] * channels,
     }

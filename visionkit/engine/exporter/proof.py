@@ -12,9 +12,8 @@ from torch import Tensor
 
 from visionkit.config.frozen import plain
 from visionkit.data.dataset import Samples
-from visionkit.data.geometry import Fit
 from visionkit.data.sample import Collate
-from visionkit.engine import build
+from visionkit.engine import build, checkpoint
 from visionkit.engine.checkpoint import Model
 from visionkit.engine.evaluation import merged_data
 from visionkit.engine.exporter.agreement import Agreement, compare, disturbed
@@ -39,7 +38,7 @@ def validation_images(model: Model, changes: Any, trusted: Any, path: Path) -> t
             raise ConfigError(f"data.{key}: the checkpoint's data has no such key; "
                               f"{did_you_mean(str(key), model.manifest['data'])}")  # fmt: skip
     node = plain(OmegaConf.create({"data": merged_data(model, changes, trusted, path)}))["data"]
-    data = build.build_data({**node, "size": model.manifest["size"]}, None, model.manifest["seed"], ())
+    data = build.build_data({**node, "size": model.manifest["size"], "cache": "none"}, None, model.manifest["seed"], ())
     try:
         records = data.records["val"]
     except DataError as error:
@@ -47,10 +46,9 @@ def validation_images(model: Model, changes: Any, trusted: Any, path: Path) -> t
         raise DataError(
             f"{error}\nan export is proved on validation images of the checkpoint's data, which cannot be read{moved}"
         ) from None
-    height, width = model.manifest["size"]
-    samples = Samples(records, Fit((height, width)), ())
+    samples = Samples(records, checkpoint.resize_of(model.manifest), ())
     chosen = np.linspace(0, len(samples) - 1, sum(BATCHES)).round().astype(int).tolist()
-    return Collate()([samples[0, index] for index in chosen]).images, len(set(chosen))
+    return Collate()([samples[0, index] for index in chosen]).images.contiguous(), len(set(chosen))
 
 
 @torch.inference_mode()
