@@ -40,8 +40,8 @@ def test_batches_stay_as_they_are(root: Path, tmp_path: Path, workers: int) -> N
     whole = records.take(np.asarray([0, 1, 3, 4, 5, 6, 7]))
     skipped = Skipped(tmp_path)
     for _ in range(2):  # noted once, by whichever worker
-        (batch,) = plain_loader(records, SIZE, 8, ("labels",), workers, skipped=skipped)
-    (expected,) = plain_loader(whole, SIZE, 8, ("labels",))
+        (batch,) = plain_loader(records, Fit(SIZE), 8, ("labels",), workers, skipped=skipped)
+    (expected,) = plain_loader(whole, Fit(SIZE), 8, ("labels",))
     assert batch.ids.tolist() == list(range(8))
     assert batch.targets.present is not None
     assert batch.targets.present[:, 0].tolist() == [True, True, False, True, True, True, True, True]
@@ -54,7 +54,7 @@ def test_batches_stay_as_they_are(root: Path, tmp_path: Path, workers: int) -> N
 def test_without_it_the_first_one_ends_the_run(root: Path) -> None:
     records = ImageFolder(str(root)).read("train")
     with pytest.raises(DataError, match=r"4\.png"):
-        list(plain_loader(records, SIZE, 8, ("labels",)))
+        list(plain_loader(records, Fit(SIZE), 8, ("labels",)))
 
 
 def test_training_batches_are_the_same_for_all_others(root: Path) -> None:
@@ -75,7 +75,7 @@ def test_a_mask_that_does_not_fit_is_skipped_too(write: Write, tmp_path: Path) -
         write(f"masks/train/{number}.png", np.ones((12, 15 - (number == 1)), np.uint8))
     records = MaskFolder(str(tmp_path), class_names=("a", "b")).read("train")
     skipped = Skipped()
-    (batch,) = plain_loader(records, SIZE, 4, ("mask",), skipped=skipped)
+    (batch,) = plain_loader(records, Fit(SIZE), 4, ("mask",), skipped=skipped)
     assert batch.targets.mask is not None
     assert (batch.targets.mask[1] == 255).all()
     assert (batch.targets.mask[0] == 1).any()
