@@ -56,11 +56,10 @@ class Cache:
 
     def get(self, name: str, make: Callable[[], Entry]) -> Entry:
         """Return the entry of a name, made and stored where there is none or a damaged one."""
-        path = self.folder / name
-        found = _read(path)
+        found = _read(f"{self.folder}/{name}")
         if found is None:
             found = make()
-            self._store(path, found)
+            self._store(self.folder / name, found)
         return found
 
     def _store(self, path: Path, entry: Entry) -> None:
@@ -123,10 +122,10 @@ def _header(picture: NDArray[Any], size: tuple[int, int]) -> bytes:
     return _HEADER.pack(_MAGIC, code, picture.ndim, *shape, *size, _checksum(picture))
 
 
-def _read(path: Path) -> Entry | None:
+def _read(path: str) -> Entry | None:
     """Return an entry, or None where there is none that is whole."""
     try:
-        content = np.fromfile(path, dtype=np.uint8)
+        content = np.fromfile(path, dtype=np.uint8)  # quicker than mapping it: pages are dearer than their bytes
     except FileNotFoundError:
         return None
     if len(content) < _HEADER.size:
