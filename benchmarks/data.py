@@ -24,13 +24,13 @@ from benchmarks.peers import JITTER, MEAN, PEERS, RATIO, SCALE, SIZE, STD, loade
 from benchmarks.photos import QUALITY, Photos, write_photos
 from benchmarks.startup import machine
 from benchmarks.table import RESULTS, markdown
-from visionkit.data.augment import Augment
-from visionkit.data.cache import RAM, Cache
-from visionkit.data.copies import Copies, for_crops
+from visionkit.data.augmentation.augment import Augment
 from visionkit.data.dataset import Samples
-from visionkit.data.files import ImageFiles, MaskFiles
 from visionkit.data.geometry import Fit
 from visionkit.data.loader import ResumableLoader
+from visionkit.data.pictures.cache import RAM, Cache
+from visionkit.data.pictures.copies import Copies, for_crops
+from visionkit.data.pictures.files import ImageFiles, MaskFiles
 from visionkit.data.records import Records
 from visionkit.data.sampler import TrainBatches
 from visionkit.data.strings import Strings

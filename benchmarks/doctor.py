@@ -22,7 +22,7 @@ from benchmarks.machine import cores, cpu_model
 from benchmarks.session import ROOT
 from benchmarks.table import RESULTS, markdown
 from visionkit.config.frozen import commit
-from visionkit.data.listing import IMAGE_SUFFIXES
+from visionkit.data.formats.listing import IMAGE_SUFFIXES
 from visionkit.engine.doctor import looking, similar
 from visionkit.engine.doctor.looking import DETAIL, SIDE
 from visionkit.engine.doctor.sameness import NEAR, SAME, agreement
@@ -132,8 +132,8 @@ def picture(number: int) -> Image:
 
 def examine(root: Path) -> None:
     """Examine a folder and print what it took as JSON: in a process of its own, whose peak memory counts."""
-    from visionkit.data.image_folder import ImageFolder
-    from visionkit.data.selection import Selection
+    from visionkit.data.formats.image_folder import ImageFolder
+    from visionkit.data.selection.selection import Selection
     from visionkit.engine.doctor import examining
 
     reader = ImageFolder(str(root))

@@ -129,7 +129,7 @@ def pycocotools(root: Path) -> Measured:
 
 def opened(root: Path) -> tuple[Measured, Records]:
     """Open the file with visionkit."""
-    from visionkit.data.coco import COCO
+    from visionkit.data.formats.coco.reader import COCO
 
     before, began = resident(), time.perf_counter()
     records = COCO(str(root)).read("train")

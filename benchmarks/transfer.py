@@ -12,7 +12,7 @@ import torch
 from benchmarks.seeds import DATA_VARIABLE, SEEDS
 from benchmarks.session import ROOT, Run, Session
 from benchmarks.table import markdown, write
-from visionkit.data.image_folder import ImageFolder
+from visionkit.data.formats.image_folder import ImageFolder
 from visionkit.engine.loading import load
 
 NAME = "tf_efficientnet_lite0"

@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 
 from tests.data.conftest import Write, paint
-from visionkit.data import admission
-from visionkit.data.admission import Admitted, checked, read_list
-from visionkit.data.image_folder import ImageFolder
+from visionkit.data.formats.image_folder import ImageFolder
 from visionkit.data.records import Records
-from visionkit.data.selection import Selection
+from visionkit.data.selection.admission import Admitted, checked, read_list
+from visionkit.data.selection.selection import Selection, admission
 from visionkit.data.skipping import Skipped
 from visionkit.errors import ConfigError, DataError
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from visionkit.data.augment import Augment
+from visionkit.data.augmentation.augment import Augment
 from visionkit.data.records import Records
 from visionkit.data.sample import Sample, read_sample
 from visionkit.errors import ConfigError
@@ -223,7 +223,7 @@ def test_wrong_entries_are_refused(spatial: list[Any], pixel: list[Any], message
 
 
 def test_no_look_for_updates() -> None:
-    code = "import os, visionkit.data.augment; print(os.environ['NO_ALBUMENTATIONS_UPDATE'])"
+    code = "import os, visionkit.data.augmentation.augment; print(os.environ['NO_ALBUMENTATIONS_UPDATE'])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "1\n"
 
 

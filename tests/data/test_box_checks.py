@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from visionkit.data.box_checks import sound_boxes
+from visionkit.data.formats.box_checks import sound_boxes
 from visionkit.data.report import Report
 
 BOXES = np.asarray(

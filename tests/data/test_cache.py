@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from visionkit.data.cache import Cache, Entry, open_cache
+from visionkit.data.pictures.cache import Cache, Entry, open_cache
 from visionkit.errors import ConfigError
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (13, 7, 3), dtype=np.uint8)
@@ -100,7 +100,7 @@ def test_where_caches_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     disk = open_cache("disk")
     assert disk is not None
     assert disk.folder == tmp_path / "own" / "images"
-    monkeypatch.setattr("visionkit.data.cache.RAM", tmp_path)
+    monkeypatch.setattr("visionkit.data.pictures.cache.RAM", tmp_path)
     ram = open_cache("ram")
     assert ram is not None
     assert ram.folder == tmp_path / f"visionkit-{os.getuid()}"
@@ -109,6 +109,6 @@ def test_where_caches_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     ram.folder.symlink_to(tmp_path / "own")
     with pytest.raises(ConfigError, match=r"data\.cache=ram: .* is not a folder of yours"):
         open_cache("ram")
-    monkeypatch.setattr("visionkit.data.cache.RAM", tmp_path / "none")
+    monkeypatch.setattr("visionkit.data.pictures.cache.RAM", tmp_path / "none")
     with pytest.raises(ConfigError, match=r"data\.cache=ram needs .* give data\.cache=disk"):
         open_cache("ram")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from torchvision import datasets
 
-from visionkit.data.cifar10 import CIFAR10
+from visionkit.data.formats.cifar10 import CIFAR10
 from visionkit.errors import DataError
 
 NAMES = ["plane", "car", "bird"]

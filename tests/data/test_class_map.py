@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from visionkit.data.class_map import apply_map
 from visionkit.data.records import Records
+from visionkit.data.selection.class_map import apply_map
 from visionkit.errors import ConfigError
 
 ALONE = {"b": ["b"]}

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 
 from tests.data.coco_set import Content, annotation, content, rectangle, write_images, write_json
-from visionkit.data.coco import COCO
+from visionkit.data.formats.coco.reader import COCO
 from visionkit.data.mapped import Mapped
 from visionkit.data.module import DataModule
 from visionkit.data.pixels import Pixels
 from visionkit.data.reader import UNSPLIT
 from visionkit.data.records import Records
 from visionkit.data.sample import read_sample
-from visionkit.data.selection import Selection
+from visionkit.data.selection.selection import Selection
 from visionkit.errors import DataError
 
 

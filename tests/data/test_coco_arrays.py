@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from tests.data.coco_set import Content, annotation, content, write_images, write_json
-from visionkit.data.coco_arrays import read_arrays
-from visionkit.data.coco_layout import find
+from visionkit.data.formats.coco.arrays import read_arrays
+from visionkit.data.formats.coco.layout import find
 from visionkit.data.packed import Pack
 from visionkit.data.strings import Strings
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.data.coco_set import content
-from visionkit.data.coco_json import decode
+from visionkit.data.formats.coco.annotations import decode
 from visionkit.errors import DataError
 
 

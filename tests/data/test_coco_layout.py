@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.data.coco_set import content, write_images, write_json
-from visionkit.data.coco import COCO
-from visionkit.data.coco_layout import find, missing
+from visionkit.data.formats.coco.layout import find, missing
+from visionkit.data.formats.coco.reader import COCO
 from visionkit.data.reader import UNSPLIT
 from visionkit.errors import DataError
 

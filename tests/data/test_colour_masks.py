@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from visionkit.data.mask_classes import MaskClasses, given_colours, listed_classes
-from visionkit.data.mask_folder import MaskFolder
+from visionkit.data.formats.masks.classes import MaskClasses, given_colours, listed_classes
+from visionkit.data.formats.masks.reader import MaskFolder
 from visionkit.data.reader import UNSPLIT
 from visionkit.data.sample import read_sample
 from visionkit.errors import ConfigError, DataError

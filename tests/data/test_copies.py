@@ -9,13 +9,13 @@ import cv2
 import numpy as np
 import pytest
 
-from visionkit.data.augment import Augment
-from visionkit.data.cache import Cache
-from visionkit.data.copies import Copies, Shrink, for_crops
+from visionkit.data.augmentation.augment import Augment
 from visionkit.data.dataset import Samples
-from visionkit.data.files import ImageFiles, MaskFiles
 from visionkit.data.geometry import Crop, Fit
 from visionkit.data.loader import plain_loader
+from visionkit.data.pictures.cache import Cache
+from visionkit.data.pictures.copies import Copies, Shrink, for_crops
+from visionkit.data.pictures.files import ImageFiles, MaskFiles
 from visionkit.data.records import Records
 from visionkit.data.sample import Sample
 from visionkit.data.strings import Strings

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from visionkit.data.crop import RandomCrop
+from visionkit.data.augmentation.crop import RandomCrop
 from visionkit.data.geometry import Placement
 
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from visionkit.data.csv_labels import CSVLabels
+from visionkit.data.formats.csv.reader import CSVLabels
 from visionkit.data.reader import UNSPLIT
 from visionkit.data.records import Records
 from visionkit.data.report import Report
-from visionkit.data.selection import Selection
+from visionkit.data.selection.selection import Selection
 from visionkit.errors import DataError
 
 Write = Callable[..., Path]

@@ -11,10 +11,10 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from visionkit.data.augment import Augment
+from visionkit.data.augmentation.augment import Augment
 from visionkit.data.module import DataModule
 from visionkit.data.reader import Reader
-from visionkit.data.selection import Selection
+from visionkit.data.selection.selection import Selection
 
 CONF = Path(__file__).parents[2] / "conf"
 DATA = sorted(path.stem for path in (CONF / "data").glob("[!_]*.yaml"))

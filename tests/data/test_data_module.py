@@ -8,12 +8,12 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from visionkit.data.augment import Augment
-from visionkit.data.files import ImageFiles
+from visionkit.data.augmentation.augment import Augment
 from visionkit.data.module import DataModule
+from visionkit.data.pictures.files import ImageFiles
 from visionkit.data.reader import Reader
 from visionkit.data.records import Records
-from visionkit.data.selection import Selection
+from visionkit.data.selection.selection import Selection
 from visionkit.data.strings import Strings
 from visionkit.errors import ConfigError, DataError
 from visionkit.types import Classes

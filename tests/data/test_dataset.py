@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import simplejpeg
 
-from visionkit.data.augment import Augment
+from visionkit.data.augmentation.augment import Augment
 from visionkit.data.dataset import Samples
-from visionkit.data.files import ImageFiles, decode_image
 from visionkit.data.geometry import Crop, Fit
-from visionkit.data.jpeg import Jpeg
+from visionkit.data.pictures.files import ImageFiles, decode_image
+from visionkit.data.pictures.jpeg import Jpeg
 from visionkit.data.records import Records
 from visionkit.data.sample import KINDS
 from visionkit.data.strings import Strings

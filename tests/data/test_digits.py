@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from visionkit.data import paintings
-from visionkit.data.digits import NAMES, Digits
-from visionkit.data.glyphs import FACTOR, SOFTNESS, draw_glyph, glyphs_of
+from visionkit.data.embedded import paintings
+from visionkit.data.embedded.digits import NAMES, Digits
+from visionkit.data.embedded.glyphs import FACTOR, SOFTNESS, draw_glyph, glyphs_of
+from visionkit.data.embedded.scenes import MAIN_RATIO, MIN_HEIGHT, paint
 from visionkit.data.records import Records
-from visionkit.data.scenes import MAIN_RATIO, MIN_HEIGHT, paint
 from visionkit.errors import ConfigError, DataError
 from visionkit.types import LABEL_KINDS
 
@@ -179,5 +179,5 @@ def test_constructor_makes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     def fail(split: str) -> None:
         raise AssertionError(split)
 
-    monkeypatch.setattr("visionkit.data.digits.glyphs_of", fail)
+    monkeypatch.setattr("visionkit.data.embedded.digits.glyphs_of", fail)
     Digits(num_scenes=10**9)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from tests.data.test_folds import of_labels, of_sets
-from visionkit.data.draws import balanced, draw, repeat_factors, weigher
 from visionkit.data.records import Records
+from visionkit.data.selection.draws import balanced, draw, repeat_factors, weigher
 from visionkit.errors import ConfigError
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
-from visionkit.data.files import ImageFiles, MaskFiles, decode_image, decode_index
+from visionkit.data.pictures.files import ImageFiles, MaskFiles, decode_image, decode_index
 from visionkit.errors import DataError
 
 Write = Callable[..., Path]

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from visionkit.data.folds import by_digest, cut, items
-from visionkit.data.shown import Shown
+from visionkit.data.selection.folds import by_digest, cut, items
+from visionkit.data.selection.shown import Shown
 
 
 def of_labels(labels: Sequence[int], num_classes: int) -> Shown:

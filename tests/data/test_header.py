@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
-from visionkit.data.files import decode_image
-from visionkit.data.header import upright_size
+from visionkit.data.pictures.files import decode_image
+from visionkit.data.pictures.header import upright_size
 from visionkit.errors import DataError
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from visionkit.data.image_folder import ImageFolder
+from visionkit.data.formats.image_folder import ImageFolder
 from visionkit.data.reader import UNSPLIT
-from visionkit.data.selection import Selection
+from visionkit.data.selection.selection import Selection
 from visionkit.errors import DataError
 
 Write = Callable[..., Path]

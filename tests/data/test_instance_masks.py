@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from visionkit.data.instance_masks import InstanceMasks
-from visionkit.data.measure import measured_boxes
+from visionkit.data.formats.instances.measure import measured_boxes
+from visionkit.data.formats.instances.reader import InstanceMasks
 from visionkit.data.reader import UNSPLIT
 from visionkit.data.records import Records
 from visionkit.data.report import Report

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import simplejpeg
 
-from visionkit.data.files import decode_image
-from visionkit.data.jpeg import open_jpeg
+from visionkit.data.pictures.files import decode_image
+from visionkit.data.pictures.jpeg import open_jpeg
 from visionkit.types import Image
 
 

@@ -8,7 +8,7 @@ import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from visionkit.data.augment import Augment
+from visionkit.data.augmentation.augment import Augment
 from visionkit.data.dataset import Samples
 from visionkit.data.geometry import Fit
 from visionkit.data.loader import ResumableLoader, plain_loader

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from visionkit.data.mask_folder import MaskFolder
+from visionkit.data.formats.masks.reader import MaskFolder
 from visionkit.data.sample import read_sample
 from visionkit.errors import ConfigError, DataError
 

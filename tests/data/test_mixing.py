@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from visionkit.data import mixing
-from visionkit.data.augment import Augment
+from visionkit.data.augmentation import mixing
+from visionkit.data.augmentation.augment import Augment
 from visionkit.data.dataset import Samples
 from visionkit.data.geometry import Fit
 from visionkit.data.records import Records

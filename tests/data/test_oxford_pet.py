@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from torchvision.datasets import OxfordIIITPet
 
+from visionkit.data.formats.oxford_pet import OxfordPet
 from visionkit.data.module import DataModule
-from visionkit.data.oxford_pet import OxfordPet
-from visionkit.data.selection import Selection
+from visionkit.data.selection.selection import Selection
 from visionkit.errors import DataError
 
 Write = Callable[..., Path]

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from visionkit.data.files import ImageFiles
+from visionkit.data.pictures.files import ImageFiles
 from visionkit.data.pixels import in_memory, join, origin, path_of, take
 from visionkit.data.records import Records, joined
 

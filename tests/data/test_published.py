@@ -7,7 +7,7 @@ from urllib.error import URLError
 
 import pytest
 
-from visionkit.data.published import Published, require
+from visionkit.data.formats.published import Published, require
 from visionkit.errors import DataError
 
 WHAT = Published("Birds", "https://example.org/birds", 12, "birds with images")

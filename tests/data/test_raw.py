@@ -10,10 +10,10 @@ import pytest
 import tifffile
 from PIL import Image as PillowImage
 
-from visionkit.data.files import decode_image, decode_index
-from visionkit.data.raw import read_raw
-from visionkit.data.size_limit import MAX_PIXELS, check_size
-from visionkit.data.window import Window
+from visionkit.data.pictures.files import decode_image, decode_index
+from visionkit.data.pictures.raw import read_raw
+from visionkit.data.pictures.size_limit import MAX_PIXELS, check_size
+from visionkit.data.pictures.window import Window
 from visionkit.errors import DataError
 
 RAW = np.random.default_rng(0).integers(0, 60000, (6, 7, 5))

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from visionkit.data.augment import Augment
-from visionkit.data.image_folder import ImageFolder
-from visionkit.data.mask_folder import MaskFolder
+from visionkit.data.augmentation.augment import Augment
+from visionkit.data.formats.image_folder import ImageFolder
+from visionkit.data.formats.masks.reader import MaskFolder
+from visionkit.data.formats.voc.reader import VOC
 from visionkit.data.module import DataModule
 from visionkit.data.records import Records
-from visionkit.data.selection import Selection
-from visionkit.data.voc import VOC
+from visionkit.data.selection.selection import Selection
 
 
 def test_bccd(real_data: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from visionkit.data.files import MaskFiles
+from visionkit.data.pictures.files import MaskFiles
 from visionkit.data.pixels import in_memory, path_of, take
-from visionkit.data.recoded import Recoded
+from visionkit.data.selection.recoded import Recoded
 
 Write = Callable[..., Path]
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from visionkit.data.geometry import Fit
-from visionkit.data.resize import resize
+from visionkit.data.pictures.resize import resize
 
 
 @pytest.mark.parametrize("channels", [1, 2, 4, 5, 8, 9])

@@ -11,15 +11,15 @@ import pytest
 from PIL import Image as PillowImage
 
 from tests.data.conftest import paint
-from visionkit.data.coco import COCO
-from visionkit.data.csv_labels import CSVLabels
-from visionkit.data.image_folder import ImageFolder
-from visionkit.data.instance_masks import InstanceMasks
-from visionkit.data.mask_folder import MaskFolder
+from visionkit.data.formats.coco.reader import COCO
+from visionkit.data.formats.csv.reader import CSVLabels
+from visionkit.data.formats.image_folder import ImageFolder
+from visionkit.data.formats.instances.reader import InstanceMasks
+from visionkit.data.formats.masks.reader import MaskFolder
+from visionkit.data.formats.voc.reader import VOC
+from visionkit.data.formats.yolo.reader import YOLO
 from visionkit.data.reader import Reader
 from visionkit.data.sample import Sample, read_sample
-from visionkit.data.voc import VOC
-from visionkit.data.yolo import YOLO
 
 Write = Callable[..., Path]
 Boxes = dict[str, list[tuple[int, int, int, int, int]]]

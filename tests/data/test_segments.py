@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from pycocotools import mask as reference
 
 from tests.data.coco_set import content, rectangle, write_images, write_json
-from visionkit.data.coco import COCO
-from visionkit.data.segments import runs
+from visionkit.data.formats.coco.reader import COCO
+from visionkit.data.formats.coco.segments import runs
 from visionkit.errors import DataError
 
 

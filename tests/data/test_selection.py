@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from visionkit.data import folds
 from visionkit.data.reader import Reader
 from visionkit.data.records import Records
-from visionkit.data.selection import Selection
-from visionkit.data.shown import shown
+from visionkit.data.selection.selection import Selection, folds
+from visionkit.data.selection.shown import shown
 from visionkit.data.strings import Strings
 from visionkit.errors import ConfigError, DataError
 from visionkit.types import Classes

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from visionkit.data.records import Records
-from visionkit.data.shown import shown
+from visionkit.data.selection.shown import shown
 
 
 def pairs(records: Records, *kinds: str) -> list[tuple[int, int]]:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from visionkit.data.listing import IMAGE_SUFFIXES
-from visionkit.data.signature import SUFFIXES, belongs, signature, suspicion
+from visionkit.data.formats.listing import IMAGE_SUFFIXES
+from visionkit.data.pictures.signature import SUFFIXES, belongs, signature, suspicion
 
 FORMATS = ["jpg", "png", "gif", "bmp", "tiff", "ppm", "webp"]
 

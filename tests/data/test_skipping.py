@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from tests.data.conftest import Write, paint
-from visionkit.data.augment import Augment
+from visionkit.data.augmentation.augment import Augment
 from visionkit.data.dataset import Samples
+from visionkit.data.formats.image_folder import ImageFolder
+from visionkit.data.formats.masks.reader import MaskFolder
 from visionkit.data.geometry import PAD_VALUE, Fit
-from visionkit.data.image_folder import ImageFolder
 from visionkit.data.loader import ResumableLoader, plain_loader
-from visionkit.data.mask_folder import MaskFolder
 from visionkit.data.records import Records
 from visionkit.data.sample import KINDS
 from visionkit.data.sampler import TrainBatches

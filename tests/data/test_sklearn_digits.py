@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from visionkit.data.sklearn_digits import SklearnDigits
+from visionkit.data.embedded.sklearn_digits import SklearnDigits
 from visionkit.errors import ConfigError, DataError
 
 

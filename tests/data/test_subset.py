@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tests.data.test_folds import of_labels, of_sets
-from visionkit.data.folds import by_digest
-from visionkit.data.subset import few
+from visionkit.data.selection.folds import by_digest
+from visionkit.data.selection.subset import few
 
 
 def names_of(number: int) -> list[str]:

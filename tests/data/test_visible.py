@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from visionkit.data.augmentation.visible import clipped, measured
 from visionkit.data.sample import Sample
-from visionkit.data.visible import clipped, measured
 from visionkit.types import LABEL_KINDS
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from visionkit.data.formats.voc.reader import VOC
 from visionkit.data.reader import UNSPLIT
-from visionkit.data.selection import Selection
-from visionkit.data.voc import VOC
+from visionkit.data.selection.selection import Selection
 from visionkit.errors import DataError
 
 Write = Callable[..., Path]

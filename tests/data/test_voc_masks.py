@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
+from visionkit.data.formats.voc.reader import NAMES, VOC
 from visionkit.data.reader import UNSPLIT
 from visionkit.data.sample import read_sample
-from visionkit.data.voc import NAMES, VOC
 from visionkit.errors import ConfigError, DataError
 
 Write = Callable[..., Path]

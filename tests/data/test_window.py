@@ -9,13 +9,13 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
-from visionkit.data.files import ImageFiles
+from visionkit.data.pictures.files import ImageFiles
+from visionkit.data.pictures.window import Window, _tell_of_16_bits, through
 from visionkit.data.pixels import View, in_memory
 from visionkit.data.reader import UNSPLIT, Reader
 from visionkit.data.records import Records
-from visionkit.data.selection import Selection
+from visionkit.data.selection.selection import Selection
 from visionkit.data.strings import Strings
-from visionkit.data.window import Window, _tell_of_16_bits, through
 from visionkit.errors import ConfigError, DataError
 from visionkit.types import Classes
 

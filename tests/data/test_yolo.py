@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
+from visionkit.data.formats.yolo.layout import label_path
+from visionkit.data.formats.yolo.reader import YOLO
 from visionkit.data.reader import UNSPLIT
 from visionkit.data.sample import read_sample
-from visionkit.data.yolo import YOLO
-from visionkit.data.yolo_layout import label_path
 from visionkit.errors import DataError
 
 Write = Callable[..., Path]

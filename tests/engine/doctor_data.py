@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from visionkit.data.reader import Reader
-from visionkit.data.selection import Selection
+from visionkit.data.selection.selection import Selection
 from visionkit.engine.doctor.codes import Finding
 from visionkit.engine.doctor.examining import Diagnosis, examine
 from visionkit.types import Image

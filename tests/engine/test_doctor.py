@@ -16,12 +16,12 @@ from sklearn.datasets import load_digits
 
 from tests.engine.doctor_data import cut, diagnose, files, of, opened, save, scene
 from visionkit import doctor
-from visionkit.data.files import decode_image
-from visionkit.data.image_folder import ImageFolder
-from visionkit.data.mask_folder import MaskFolder
+from visionkit.data.formats.image_folder import ImageFolder
+from visionkit.data.formats.masks.reader import MaskFolder
+from visionkit.data.formats.voc.reader import VOC
+from visionkit.data.pictures.files import decode_image
 from visionkit.data.records import Records
 from visionkit.data.strings import Strings
-from visionkit.data.voc import VOC
 from visionkit.engine.doctor import labels, looking, page
 from visionkit.engine.doctor.codes import KINDS, LEVELS, Finding, by_code
 from visionkit.types import Classes
@@ -333,7 +333,7 @@ def test_the_command(
 
 
 def test_two_processes_find_what_one_finds(birds: Path) -> None:
-    from visionkit.data.selection import Selection
+    from visionkit.data.selection.selection import Selection
     from visionkit.engine.doctor import examining
 
     for number in range(20, 60):

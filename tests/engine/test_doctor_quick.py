@@ -34,7 +34,10 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def said(root: Path, caplog: pytest.LogCaptureFixture) -> list[str]:
-    data = {"reader": {"_target_": "visionkit.data.image_folder.ImageFolder", "root": str(root)}, "root": str(root)}
+    data = {
+        "reader": {"_target_": "visionkit.data.formats.image_folder.ImageFolder", "root": str(root)},
+        "root": str(root),
+    }
     caplog.clear()
     with caplog.at_level(logging.WARNING, logger="visionkit"):
         quick.tell(build.build_records(data, (), None), data)

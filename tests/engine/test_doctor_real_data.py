@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from tests.engine.doctor_data import cut, diagnose, files, of, opened, save, some
-from visionkit.data.image_folder import ImageFolder
-from visionkit.data.mask_folder import MaskFolder
-from visionkit.data.voc import VOC
+from visionkit.data.formats.image_folder import ImageFolder
+from visionkit.data.formats.masks.reader import MaskFolder
+from visionkit.data.formats.voc.reader import VOC
 
 
 def leaks(diagnosis: object) -> set[frozenset[str]]:

@@ -14,11 +14,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.faults import FAULTS, SHIFT, Fault
-from visionkit.data.digits import Digits
+from visionkit.data.embedded.digits import Digits
 from visionkit.data.module import DataModule
 from visionkit.data.reader import Reader
 from visionkit.data.records import Records
-from visionkit.data.selection import Selection
+from visionkit.data.selection.selection import Selection
 from visionkit.engine.checkpoint import Model
 from visionkit.engine.evaluation import measure
 from visionkit.models.network import Network

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from tests.data.coco_set import annotation, rectangle, write_images, write_json
-from visionkit.data.coco import COCO
+from visionkit.data.formats.coco.reader import COCO
 from visionkit.data.module import DataModule
-from visionkit.data.selection import Selection
+from visionkit.data.selection.selection import Selection
 from visionkit.losses.segmentation import CrossEntropyDice
 from visionkit.models.heads.fcos_assign import assign
 from visionkit.ops.points import cell_centres

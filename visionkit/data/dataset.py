@@ -10,19 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from visionkit.data import mixing
-from visionkit.data.copies import Copies
+from visionkit.data.augmentation import mixing
+from visionkit.data.augmentation.visible import clipped, measured
 from visionkit.data.geometry import Placement, Resize
-from visionkit.data.picture import open_picture
+from visionkit.data.pictures.copies import Copies
+from visionkit.data.pictures.picture import open_picture
 from visionkit.data.records import Records
 from visionkit.data.sample import KINDS, Sample, label_sample, place_sample, read_sample
 from visionkit.data.sampler import Key
-from visionkit.data.visible import clipped, measured
 from visionkit.errors import ConfigError
 from visionkit.types import KIND_NOUNS, LABEL_KINDS
 
 if TYPE_CHECKING:  # evaluation does without albumentations
-    from visionkit.data.augment import Augment
+    from visionkit.data.augmentation.augment import Augment
 
 
 class Samples(Dataset[Sample]):

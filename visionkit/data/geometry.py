@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from visionkit.data.resize import resize
+from visionkit.data.pictures.resize import resize
 from visionkit.types import IGNORE_INDEX, Image
 
 if TYPE_CHECKING:

@@ -9,17 +9,17 @@ from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
 from visionkit.config.values import image_size
-from visionkit.data.augment import Augment
-from visionkit.data.cache import open_cache
-from visionkit.data.copies import Copies, for_crops
+from visionkit.data.augmentation.augment import Augment
 from visionkit.data.dataset import Samples
-from visionkit.data.draws import Weigh
 from visionkit.data.geometry import RESIZES, Resize
 from visionkit.data.loader import ResumableLoader, plain_loader
+from visionkit.data.pictures.cache import open_cache
+from visionkit.data.pictures.copies import Copies, for_crops
 from visionkit.data.pixels import in_memory
 from visionkit.data.records import Records
 from visionkit.data.sample import Sample
 from visionkit.data.sampler import TrainBatches
+from visionkit.data.selection.draws import Weigh
 from visionkit.data.skipping import Skipped
 from visionkit.types import LABEL_KINDS, Classes
 
@@ -31,7 +31,7 @@ class DataModule(LightningDataModule):
     """Loads the splits of one data set.
 
     Args:
-        records: The data set by split; a `visionkit.data.selection.Selection` reads a split when it is first needed.
+        records: The data set by split; a `Selection` reads a split when it is first needed.
         augment: Random changes to training samples; None for none.
         size: The network's input, one number or [height, width] in pixels.
         batch_size: Images a step, over all processes together.
@@ -41,7 +41,7 @@ class DataModule(LightningDataModule):
         weigh: Says how much each training image weighs when an epoch is drawn; None takes every image once.
         skipped: Where samples that cannot be read are noted; None stops at the first.
         resize: How images are brought to the size without chance, a key of `visionkit.data.geometry.RESIZES`.
-        cache: Where resized copies of files are kept, one of `visionkit.data.cache.CACHES`.
+        cache: Where resized copies of files are kept, one of `visionkit.data.pictures.cache.CACHES`.
     """
 
     def __init__(

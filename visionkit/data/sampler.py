@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
-from visionkit.data.draws import draw
+from visionkit.data.selection.draws import draw
 from visionkit.errors import ConfigError
 
 

@@ -16,10 +16,10 @@ from hydra.utils import get_class, instantiate
 from omegaconf import OmegaConf
 
 from visionkit.config.folders import conf_dir, options
-from visionkit.data.draws import Weigh, weigher
+from visionkit.data.pictures.window import Window
 from visionkit.data.reader import Reader
-from visionkit.data.selection import Selection
-from visionkit.data.window import Window
+from visionkit.data.selection.draws import Weigh, weigher
+from visionkit.data.selection.selection import Selection
 from visionkit.engine import weights
 from visionkit.errors import ConfigError
 from visionkit.models.contracts import Backbone, Head, Neck
@@ -28,8 +28,8 @@ from visionkit.tasks.base import Task
 from visionkit.types import KIND_NOUNS
 
 if TYPE_CHECKING:
-    from visionkit.data.admission import Admitted
     from visionkit.data.module import DataModule
+    from visionkit.data.selection.admission import Admitted
     from visionkit.data.skipping import Skipped
 
 _SELECTING = ("split", "fold", "group", "classes", "limit", "background")
@@ -150,7 +150,7 @@ def build_data(
 
 def build_records(data: Node, kinds: tuple[str, ...], skipped: Skipped | None) -> Admitted:
     """Return the records of a `data` node by split; with `skipped` without those that cannot be used."""
-    from visionkit.data.admission import Admitted, read_list  # OpenCV, which a summary does without
+    from visionkit.data.selection.admission import Admitted, read_list  # OpenCV, which a summary does without
 
     reader: Reader = build(data["reader"])
     chosen = {key: data[key] for key in _SELECTING if key in data}

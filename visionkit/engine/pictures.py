@@ -13,7 +13,7 @@ from torch import Tensor
 
 from visionkit.data.geometry import Fit
 from visionkit.data.module import DataModule
-from visionkit.data.window import COLOURS
+from visionkit.data.pictures.window import COLOURS
 from visionkit.engine.setup import Setup
 from visionkit.tasks.base import Task
 from visionkit.tasks.grid import side_by_side

@@ -12,7 +12,7 @@ from rich.progress import track
 
 from visionkit.config.folders import make_run_dir
 from visionkit.config.values import source_path
-from visionkit.data.listing import IMAGE_SUFFIXES
+from visionkit.data.formats.listing import IMAGE_SUFFIXES
 from visionkit.engine.loading import load
 from visionkit.engine.pictures import visible, write_image
 from visionkit.engine.predictor import Predictor

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from visionkit.data.files import decode_image
+from visionkit.data.pictures.files import decode_image
 from visionkit.engine import build, checkpoint
 from visionkit.engine.checkpoint import Model
 from visionkit.types import Image, Prediction

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from visionkit.config import checks
 from visionkit.config.frozen import plain
 from visionkit.config.values import image_size
-from visionkit.data.window import COLOURS
+from visionkit.data.pictures.window import COLOURS
 from visionkit.engine import balancing, build, freezing, misfit, signatures, weights
 from visionkit.engine.build import Node
 from visionkit.engine.quiet import quieten

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from visionkit.data import listing
+from visionkit.data.formats import listing
 from visionkit.data.pixels import origin, path_of
 from visionkit.data.records import Records
 from visionkit.data.report import Report

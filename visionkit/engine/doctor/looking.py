@@ -14,9 +14,9 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
+from visionkit.data.pictures.signature import belongs, signature
+from visionkit.data.pictures.size_limit import MAX_PIXELS
 from visionkit.data.pixels import Pixels, path_of
-from visionkit.data.signature import belongs, signature
-from visionkit.data.size_limit import MAX_PIXELS
 from visionkit.errors import DataError
 
 SIDE: Final = 16

@@ -14,9 +14,9 @@ from typing import Any, Final
 from omegaconf import OmegaConf
 
 from visionkit.config.folders import conf_dir, options
-from visionkit.data.admission import Admitted, checked, unusable
 from visionkit.data.pixels import in_memory, path_of
 from visionkit.data.records import Records
+from visionkit.data.selection.admission import Admitted, checked, unusable
 from visionkit.engine.doctor import labels
 
 log = logging.getLogger("visionkit")

@@ -1,0 +1,1 @@
+"""Change training samples at random; nothing else imports albumentations."""

@@ -1,0 +1,1 @@
+"""Read data sets in the formats that people have, a reader each."""

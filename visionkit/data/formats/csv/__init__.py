@@ -1,0 +1,1 @@
+"""Read labels out of tables."""

@@ -1,0 +1,1 @@
+"""Read masks of single objects, and label maps."""

@@ -1,0 +1,1 @@
+"""Read the XML and the masks of Pascal VOC."""
