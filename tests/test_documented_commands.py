@@ -17,7 +17,7 @@ import torch
 import torchvision
 from hydra.core.global_hydra import GlobalHydra
 
-from benchmarks import picture, startup, verify
+from benchmarks import data, doctor, picture, scale, startup, verify
 from tests.documented import ROOT, commands, walks
 
 SHORT = (
@@ -38,6 +38,14 @@ ELSEWHERE = {
 }
 """What is no command of one process here, and where it is run."""
 
+BENCHMARKS = {
+    "data": data,
+    "doctor": doctor,
+    "picture": picture,
+    "scale": scale,
+    "startup": startup,
+    "verify": verify,
+}
 DOCUMENTED = commands()
 OURS = [c for c in DOCUMENTED if re.match(r"(\.venv/bin/)?python -m visionkit\.\w+ |visionkit \w+ ", c)]
 WALKED = [command for walk in walks(ROOT / "README.md") for command in walk]
@@ -172,12 +180,8 @@ def test_every_other_command_is_accounted_for() -> None:
         program, *words = shlex.split(command)
         if program == "make":
             assert {word for word in words if "=" not in word} <= targets, command
-        elif words[:2] == ["-m", "benchmarks.verify"]:
-            verify.parser().parse_args(words[2:])
-        elif words[:2] == ["-m", "benchmarks.picture"]:
-            picture.parser().parse_args(words[2:])
-        elif words[:2] == ["-m", "benchmarks.startup"]:
-            startup.parser().parse_args(words[2:])
+        elif words[:1] == ["-m"] and (module := words[1].removeprefix("benchmarks.")) in BENCHMARKS:
+            BENCHMARKS[module].parser().parse_args(words[2:])
         else:
             pytest.fail(f"{command} is documented, but nothing here runs it")
 

@@ -11,6 +11,9 @@ from torch import Tensor
 IGNORE_INDEX: Final = 255
 """The mask value that no loss and no metric counts: void, padding, unlabelled."""
 
+COLOURS: Final = 3
+"""The channels of images that are not said to have others: red, green, blue."""
+
 LABEL_KINDS: Final = ("labels", "multilabel", "mask", "boxes")
 """What a head can learn from; the columns of `Targets.present`, in this order."""
 

@@ -10,8 +10,9 @@ import pytest
 from tests.data.conftest import Write, paint
 from visionkit.data.formats.image_folder import ImageFolder
 from visionkit.data.records import Records
+from visionkit.data.selection import admission
 from visionkit.data.selection.admission import Admitted, checked, read_list
-from visionkit.data.selection.selection import Selection, admission
+from visionkit.data.selection.selection import Selection
 from visionkit.data.skipping import Skipped
 from visionkit.errors import ConfigError, DataError
 

@@ -111,7 +111,9 @@ def test_none_that_can_be_read_is_an_error(root: Path) -> None:
 def test_what_is_noted_is_logged_once_over_all_processes(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(logging.getLogger("visionkit"), "propagate", True)  # whatever command ran before
+    ours = logging.getLogger("visionkit")  # as it is before any command, whichever ran here
+    monkeypatch.setattr(ours, "propagate", True)
+    monkeypatch.setattr(ours, "handlers", [])
     one, two = Skipped(tmp_path), Skipped(tmp_path)
     with caplog.at_level(logging.WARNING, logger="visionkit"):
         for skipped in (one, two, one):

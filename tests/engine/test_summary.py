@@ -57,7 +57,7 @@ def test_a_network_worked_out_by_hand() -> None:
     summary = tiny()
     images, first, pool, wide, mean, linear = summary.layers
 
-    assert images.memory == 8 * 12 * 3 * (1 + 4 + 4 + 4)  # as bytes, as numbers, less the mean, by the deviation
+    assert images.memory == 8 * 12 * 3 * (1 + 4)  # as bytes and as numbers, which are normalised in place
     assert (images.view[0].size, images.view[0].centre, images.view[0].jump) == (1, 0.5, 1)
 
     assert (first.module, first.kind, first.then) == ("backbone.first", "conv", ["relu"])
@@ -87,7 +87,7 @@ def test_a_network_worked_out_by_hand() -> None:
 
     assert summary.parameters == 108 + 72 + 25
     assert summary.multiply_adds == 96 * 27 + 24 * 18 + 20
-    assert summary.memory == 3744 + 768 + 96 + 96 + 16 + 20
+    assert summary.memory == 1440 + 768 + 96 + 96 + 16 + 20
     (level,) = summary.levels
     assert (level.part, level.channels, level.stride, level.output) == ("backbone", 4, 4, (4, 2, 3))
     assert sum(own[1] for own in summary.stages().values()) == summary.multiply_adds

@@ -16,20 +16,19 @@ from hydra.utils import get_class, instantiate
 from omegaconf import OmegaConf
 
 from visionkit.config.folders import conf_dir, options
-from visionkit.data.pictures.window import Window
-from visionkit.data.reader import Reader
-from visionkit.data.selection.draws import Weigh, weigher
-from visionkit.data.selection.selection import Selection
 from visionkit.engine import weights
 from visionkit.errors import ConfigError
 from visionkit.models.contracts import Backbone, Head, Neck
 from visionkit.models.network import Network
 from visionkit.tasks.base import Task
-from visionkit.types import KIND_NOUNS
+from visionkit.types import COLOURS, KIND_NOUNS
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # OpenCV, Lightning and albumentations are only for those who read data
     from visionkit.data.module import DataModule
+    from visionkit.data.pictures.window import Window
+    from visionkit.data.reader import Reader
     from visionkit.data.selection.admission import Admitted
+    from visionkit.data.selection.draws import Weigh
     from visionkit.data.skipping import Skipped
 
 _SELECTING = ("split", "fold", "group", "classes", "limit", "background")
@@ -150,7 +149,8 @@ def build_data(
 
 def build_records(data: Node, kinds: tuple[str, ...], skipped: Skipped | None) -> Admitted:
     """Return the records of a `data` node by split; with `skipped` without those that cannot be used."""
-    from visionkit.data.selection.admission import Admitted, read_list  # OpenCV, which a summary does without
+    from visionkit.data.selection.admission import Admitted, read_list
+    from visionkit.data.selection.selection import Selection
 
     reader: Reader = build(data["reader"])
     chosen = {key: data[key] for key in _SELECTING if key in data}
@@ -160,6 +160,8 @@ def build_records(data: Node, kinds: tuple[str, ...], skipped: Skipped | None) -
 
 def build_weigher(data: Node, kinds: tuple[str, ...]) -> Weigh | None:
     """Return what weighs the training images of a `data` node. Raises ConfigError for kinds of labels that cannot."""
+    from visionkit.data.selection.draws import weigher
+
     return weigher(data["sampler"], kinds, data["repeat_threshold"])
 
 
@@ -169,12 +171,17 @@ def build_window(data: Mapping[str, Any]) -> Window | None:
     The nodes of old checkpoints say nothing. Raises ConfigError for an impossible value.
     """
     window, channels = data.get("window"), data.get("channels")
-    return None if window is None and channels is None else Window(window, channels)
+    if window is None and channels is None:
+        return None
+    from visionkit.data.pictures.window import Window
+
+    return Window(window, channels)
 
 
 def num_channels(data: Mapping[str, Any]) -> int:
     """Return how many channels the images of a `data` node have."""
-    return (build_window(data) or Window()).num_channels
+    window = build_window(data)
+    return COLOURS if window is None else window.num_channels
 
 
 def check_heads(network: Node, tasks: Mapping[str, Task]) -> None:

@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from hydra.errors import HydraException
@@ -16,13 +16,15 @@ from omegaconf import OmegaConf
 
 from visionkit.config.frozen import plain
 from visionkit.config.values import image_size
-from visionkit.data.geometry import RESIZES, Resize
 from visionkit.engine import build
 from visionkit.errors import ConfigError, UserError
 from visionkit.losses.contracts import Loss
 from visionkit.models.contracts import Backbone, Head, Neck
 from visionkit.models.network import Network
 from visionkit.tasks.base import Task
+
+if TYPE_CHECKING:
+    from visionkit.data.geometry import Resize
 
 FORMAT = 3
 """Rises when a manifest changes in a way that older code cannot read."""
@@ -115,6 +117,8 @@ def load_model(path: str | Path, trusted: Sequence[str] = ()) -> Model:
 def resize_of(found: dict[str, Any]) -> Resize:
     """Return how a manifest says that images are brought to the network."""
     height, width = found["size"]
+    from visionkit.data.geometry import RESIZES  # OpenCV, which a summary does without
+
     return RESIZES[found.get("resize", "fit")]((height, width))
 
 

@@ -13,11 +13,10 @@ from torch import Tensor
 
 from visionkit.data.geometry import Fit
 from visionkit.data.module import DataModule
-from visionkit.data.pictures.window import COLOURS
 from visionkit.engine.setup import Setup
 from visionkit.tasks.base import Task
 from visionkit.tasks.grid import side_by_side
-from visionkit.types import Boxes, ClassScores, Image, MaskScores, Prediction
+from visionkit.types import COLOURS, Boxes, ClassScores, Image, MaskScores, Prediction
 
 MAX_PICTURES = 12
 

@@ -11,7 +11,6 @@ from omegaconf import DictConfig, OmegaConf
 from visionkit.config import checks
 from visionkit.config.frozen import plain
 from visionkit.config.values import image_size
-from visionkit.data.pictures.window import COLOURS
 from visionkit.engine import balancing, build, freezing, misfit, signatures, weights
 from visionkit.engine.build import Node
 from visionkit.engine.quiet import quieten
@@ -19,6 +18,7 @@ from visionkit.errors import ConfigError, UserError
 from visionkit.models.contracts import Backbone, Head, Neck
 from visionkit.models.network import Network
 from visionkit.tasks.base import Task
+from visionkit.types import COLOURS
 
 
 def check(config: DictConfig) -> None:

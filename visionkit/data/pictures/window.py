@@ -15,12 +15,9 @@ from torch.utils.data import get_worker_info
 
 from visionkit.data.pixels import Pixels, View, in_memory
 from visionkit.errors import ConfigError, DataError
-from visionkit.types import Image
+from visionkit.types import COLOURS, Image
 
 log = logging.getLogger(__name__)
-
-COLOURS = 3
-"""Channels of an image where none are chosen: RGB."""
 
 
 class Window:

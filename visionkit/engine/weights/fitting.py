@@ -8,12 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from torch import Tensor
 
 from visionkit.engine.weights.report import Different, Report
+from visionkit.types import COLOURS
 
 PREFIXES = ("module.", "model.", "backbone.", "body.", "network.backbone.")
 """What tools put in front of all names: data parallelism, Lightning, detectors."""
-
-COLOURS = 3
-"""Input channels of published weights: red, green, blue."""
 
 _COUNTER = "num_batches_tracked"
 """Of a batch normalisation: older files lack it, and with a momentum nothing reads it, so no report names it."""

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from visionkit.engine.weights import files, sources
-from visionkit.engine.weights.fitting import COLOURS
 from visionkit.errors import ConfigError
+from visionkit.types import COLOURS
 
 
 class Figures(NamedTuple):
