@@ -83,3 +83,14 @@ def test_draw_shows_the_likeliest_three_best_first() -> None:
     seen = [np.argwhere((drawn == colour(k)).all(-1)) for k in range(4)]
     assert seen[1][:, 0].max() < seen[2][:, 0].min() <= seen[2][:, 0].max() < seen[0][:, 0].min()
     assert len(seen[1]) > 2 * len(seen[2]) > 2 * len(seen[0]) > len(seen[3]) == 0
+
+
+def test_the_truth_of_mixed_images_is_the_share_of_each(batch) -> None:
+    mixed = batch(
+        2,
+        labels=torch.tensor([0, 2]),
+        mixed_labels=torch.tensor([1, 2]),
+        mix=torch.tensor([0.75, 0.25]),
+    )
+    assert TASK.truth(mixed, 0, NAMES) == Classification("dog", 0.75, {"cat": 0.25, "dog": 0.75, "emu": 0.0})
+    assert TASK.truth(mixed, 1, NAMES) == Classification("emu", 1.0, {"cat": 0.0, "dog": 0.0, "emu": 1.0})

@@ -74,11 +74,17 @@ class ClassificationTask(Task):
         return guess
 
     def truth(self, batch: Batch, index: int, class_names: tuple[str, ...]) -> Classification | None:
-        """Return the label of image `index`, with probability 1."""
-        if batch.targets.labels is None or not self.labelled(batch)[index]:
+        """Return the label of image `index`, with probability 1, or of an image mixed of two the share of each."""
+        targets = batch.targets
+        if targets.labels is None or not self.labelled(batch)[index]:
             return None
-        label = class_names[int(batch.targets.labels[index])]
-        return Classification(label, 1.0, {name: float(name == label) for name in class_names})
+        shares = dict.fromkeys(class_names, 0.0)
+        mixed = 0.0 if targets.mix is None else float(targets.mix[index])
+        shares[class_names[int(targets.labels[index])]] += 1 - mixed
+        if targets.mixed_labels is not None:
+            shares[class_names[int(targets.mixed_labels[index])]] += mixed
+        label = max(shares, key=lambda name: shares[name])
+        return Classification(label, shares[label], shares)
 
     def result(self, prediction: ClassScores, class_names: tuple[str, ...], restore: Restore) -> Classification:
         """Return the likeliest class and the probability of each."""
