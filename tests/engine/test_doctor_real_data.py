@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 
 from tests.engine.doctor_data import cut, diagnose, files, of, opened, save, some
+from visionkit.data.formats.coco.reader import COCO
+from visionkit.data.formats.csv.reader import CSVLabels
 from visionkit.data.formats.image_folder import ImageFolder
+from visionkit.data.formats.instances.reader import InstanceMasks
 from visionkit.data.formats.masks.reader import MaskFolder
 from visionkit.data.formats.voc.reader import VOC
 
@@ -146,15 +149,19 @@ def test_frames_of_a_film_are_near_and_no_error(real_data: Path, tmp_path: Path)
 
 
 @pytest.mark.slow
-def test_whole_data_sets_raise_no_false_error(real_data: Path, tmp_path: Path) -> None:
+def test_whole_data_sets_raise_no_false_error(real_data: Path) -> None:
     clothing = diagnose(ImageFolder(str(real_data / "clothing10")))
     assert not clothing.wrong
-    for split in ("train", "val"):
-        as_masks(real_data / "nuclei", tmp_path, split, 100)
     camvid = diagnose(MaskFolder(str(real_data / "camvid"), ignore=11))
     assert {finding.code for finding in camvid.findings} == {"near", "near_splits"}
-    nuclei = diagnose(MaskFolder(str(tmp_path)))
-    assert not nuclei.wrong
+    nuclei = diagnose(InstanceMasks(str(real_data / "nuclei")))
+    assert {finding.code for finding in nuclei.findings} == {"alpha"}
+    coco = diagnose(COCO(str(real_data / "coco_mini")))
+    assert {finding.code for finding in coco.findings} == {"class_missing", "grey", "no_objects"}
+    (without,) = of(coco, "no_objects")
+    assert without.files == ("val/000000000508.jpg",)
+    table = diagnose(CSVLabels(str(real_data / "coco_mini")))
+    assert {finding.code for finding in table.findings} == {"class_missing", "grey"}
     bccd = diagnose(VOC(str(real_data / "bccd")))
     assert {finding.code for finding in bccd.findings if finding.kind.level == "error"} == {"box_empty"}
     assert files(bccd, "box_empty") == {
