@@ -8,10 +8,11 @@ import pytest
 
 from visionkit.data.augmentation import mixing
 from visionkit.data.augmentation.augment import Augment
+from visionkit.data.collate import Collate
 from visionkit.data.dataset import Samples
 from visionkit.data.geometry import Fit
 from visionkit.data.records import Records
-from visionkit.data.sample import Collate, Sample
+from visionkit.data.sample import Sample
 from visionkit.types import LABEL_KINDS
 
 DENSE = ("mask", "boxes", "instances")

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from visionkit.data.collate import Collate
 from visionkit.data.geometry import Fit
 from visionkit.data.records import Records
-from visionkit.data.sample import KINDS, Collate, Sample, place_sample, read_sample
+from visionkit.data.sample import KINDS, Sample, place_sample, read_sample
 from visionkit.errors import DataError
 from visionkit.types import LABEL_KINDS
 

@@ -11,12 +11,13 @@ import cv2
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from visionkit.data.collate import Collate
 from visionkit.data.dataset import Samples
 from visionkit.data.geometry import Resize
 from visionkit.data.pictures.cache import Cache
 from visionkit.data.pictures.copies import Copies
 from visionkit.data.records import Records
-from visionkit.data.sample import Collate, Sample
+from visionkit.data.sample import Sample
 from visionkit.data.sampler import EvalBatches, TrainBatches
 from visionkit.data.skipping import Forgiving, Skipped
 from visionkit.errors import ConfigError

@@ -1,23 +1,19 @@
-"""Read one sample out of records, place it at the network's size, and put samples together to a batch."""
+"""Read one sample out of records and place it at the network's size."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.utils.data import get_worker_info
 
 from visionkit.data.geometry import Placement
 from visionkit.data.pixels import Pixels, in_memory, path_of
 from visionkit.data.records import Records
 from visionkit.errors import DataError
-from visionkit.types import IGNORE_INDEX, LABEL_KINDS, Batch, Image, Targets
+from visionkit.types import IGNORE_INDEX, LABEL_KINDS, Image
 
 KINDS: Final = (*LABEL_KINDS, "instances")
 """What can be asked for; `instances` brings one mask a box and comes with `boxes`."""
@@ -122,70 +118,3 @@ def place_sample(sample: Sample, placement: Placement, reduced: int = 1) -> Samp
         boxes=None if sample.boxes is None else placement.boxes(sample.boxes),
         instances=None if sample.instances is None else placement.mask(sample.instances, fill=0),
     )
-
-
-class Collate:
-    """Puts samples of one size together to a Batch; `instances` says whether it carries a mask a box."""
-
-    def __init__(self, instances: bool = False) -> None:
-        self.instances = instances
-
-    def __call__(self, samples: Sequence[Sample]) -> Batch:
-        """Return uint8 images (B, C, H, W), laid out in memory as channels_last, and flat targets."""
-        return Batch(
-            images=_pictures(samples).permute(0, 3, 1, 2),
-            targets=self._targets(samples),
-            ids=torch.tensor([sample.id for sample in samples]),
-            sizes=torch.tensor([sample.size for sample in samples]),
-        )
-
-    def _targets(self, samples: Sequence[Sample]) -> Targets:
-        targets = Targets(present=_stack([sample.present for sample in samples]))
-        if samples[0].label is not None:
-            targets = targets._replace(labels=torch.tensor([sample.label for sample in samples]))
-        if samples[0].mixed_label is not None:
-            targets = targets._replace(
-                mixed_labels=torch.tensor([sample.mixed_label for sample in samples]),
-                mix=torch.tensor([sample.mix for sample in samples], dtype=torch.float32),
-            )
-        if samples[0].multilabel is not None:
-            targets = targets._replace(multilabel=_stack([sample.multilabel for sample in samples]).float())
-        if samples[0].mask is not None:
-            targets = targets._replace(mask=_stack([sample.mask for sample in samples]))
-        if samples[0].boxes is not None:
-            counts = [len(sample.boxes) for sample in samples if sample.boxes is not None]
-            targets = targets._replace(
-                boxes=_join([sample.boxes for sample in samples]),
-                box_label=_join([sample.box_label for sample in samples]),
-                box_ignore=_join([sample.box_ignore for sample in samples]),
-                box_image=torch.repeat_interleave(torch.arange(len(samples)), torch.tensor(counts)),
-            )
-        if self.instances:
-            targets = targets._replace(instance_masks=_join([_instance_masks(sample) for sample in samples]))
-        return targets
-
-
-def _pictures(samples: Sequence[Sample]) -> Tensor:
-    """Return the images (B, H, W, C); a worker writes them where the main process reads them, without a copy."""
-    shape = (len(samples), *samples[0].image.shape)
-    if get_worker_info() is None:
-        pictures = torch.empty(shape, dtype=torch.uint8)
-    else:
-        storage = torch.UntypedStorage._new_shared(math.prod(shape), device="cpu")  # type: ignore[no-untyped-call]
-        pictures = torch.empty(0, dtype=torch.uint8).set_(storage, 0, shape)  # type: ignore[call-overload]
-    np.stack([sample.image for sample in samples], out=pictures.numpy())
-    return pictures
-
-
-def _instance_masks(sample: Sample) -> NDArray[np.bool_]:
-    if sample.instances is None or sample.box_value is None:
-        raise ValueError(f"sample {sample.id} has no instance map")
-    return np.asarray(sample.instances[None] == sample.box_value[:, None, None])
-
-
-def _stack(arrays: Sequence[NDArray[Any] | None]) -> Tensor:
-    return torch.from_numpy(np.stack([array for array in arrays if array is not None]))
-
-
-def _join(arrays: Sequence[NDArray[Any] | None]) -> Tensor:
-    return torch.from_numpy(np.concatenate([array for array in arrays if array is not None]))

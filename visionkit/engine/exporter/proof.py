@@ -11,8 +11,8 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 from visionkit.config.frozen import plain
+from visionkit.data.collate import Collate
 from visionkit.data.dataset import Samples
-from visionkit.data.sample import Collate
 from visionkit.engine import build, checkpoint
 from visionkit.engine.checkpoint import Model
 from visionkit.engine.evaluation import merged_data
