@@ -121,14 +121,16 @@ class MaskFiles:
     def __getitem__(self, index: int, /) -> Image:
         path = self.path(index)
         values = decode_index(path)
-        if values.min(initial=0) < 0 or values.max(initial=0) > 255 or not self._known[values].all():
+        in_range = values.min(initial=0) >= 0 and values.max(initial=0) <= 255
+        small = values.astype(np.uint8, copy=False)
+        if not in_range or not cv2.LUT(small, self._known.view(np.uint8)).all():
             wrong = [int(v) for v in np.unique(values) if not 0 <= v <= 255 or not self._known[v]]
             void = ", ".join(str(value) for value in sorted({*self.ignore, IGNORE_INDEX}))
             raise DataError(
                 f"{path}: holds the value{'s' if len(wrong) > 1 else ''} {', '.join(map(str, wrong[:8]))}; allowed are "
                 f"0 to {self.num_classes - 1} (the classes) and {void} (void); name more classes or another data.ignore"
             )
-        return np.asarray(self._new_value[values], dtype=np.uint8)
+        return np.asarray(cv2.LUT(small, self._new_value), dtype=np.uint8)  # several times as fast as indexing
 
     def path(self, index: int) -> Path:
         """Return the file of a mask."""
