@@ -35,6 +35,11 @@ def cache_dir() -> Path:
     return Path(own).expanduser() if own else Path(parent) / "visionkit"
 
 
+def short(path: Path) -> str:
+    """Return a path relative to the working folder where it lies below it."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
 def make_run_dir(run_dir: str | None, name: str) -> Path:
     """Create and return the folder of a run, absolute.
 

@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from visionkit.config.folders import short
 from visionkit.data.pixels import path_of
 from visionkit.data.skipping import JOURNAL, Skipped
 from visionkit.engine.checkpoint import foreign_packages, versions
@@ -61,7 +62,7 @@ def write_skipped(skipped: Skipped | None, folder: Path) -> None:
     (folder / JOURNAL).unlink(missing_ok=True)
     console = Console(soft_wrap=True, highlight=False)
     console.print(
-        f"\nskipped   {len(entries)} x what cannot be used, listed in {_short(folder / 'skipped.json')}",
+        f"\nskipped   {len(entries)} x what cannot be used, listed in {short(folder / 'skipped.json')}",
         style="yellow",
         markup=False,
     )
@@ -97,8 +98,8 @@ def show(result: dict[str, Any], setup: Setup, run_dir: Path) -> None:
         f"{seconds['training']:.0f} s of training at {result['images_per_second']:.0f} images/s "
         f"(set-up {seconds['setup']:.0f} s, evaluation {seconds['evaluation']:.0f} s)"
     )
-    folder = _short(run_dir)
-    model = _short(run_dir / result["checkpoint"])
+    folder = short(run_dir)
+    model = short(run_dir / result["checkpoint"])
     for what, where in {
         "run": folder,
         "model": model,
@@ -128,9 +129,4 @@ def show(result: dict[str, Any], setup: Setup, run_dir: Path) -> None:
 def _an_image(setup: Setup) -> str:
     """Return a validation image's path; a made-up one where the images are in no files."""
     path = path_of(setup.data.records["val"].images, 0)
-    return "your_image.jpg" if path is None else _short(path)
-
-
-def _short(path: Path) -> str:
-    """Return a path relative to the working folder where it lies below it."""
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+    return "your_image.jpg" if path is None else short(path)

@@ -11,10 +11,8 @@ import cv2
 import numpy as np
 import simplejpeg
 
+from visionkit.data.pictures.size_limit import MAX_PIXELS
 from visionkit.types import Image
-
-MOST_PIXELS: Final = 2 * 89_478_485
-"""From here on Pillow refuses pictures, which it may be right in."""
 
 _ORIENTATION: Final = 0x0112
 """The EXIF tag that says how a picture is turned."""
@@ -65,7 +63,7 @@ def open_jpeg(path: Path) -> Jpeg | None:
         if not encoded.startswith(b"\xff\xd8"):
             return None
         height, width, colours, _ = simplejpeg.decode_jpeg_header(encoded)
-        if colours != "YCbCr" or height * width > MOST_PIXELS:
+        if colours != "YCbCr" or height * width > MAX_PIXELS:
             return None
         return Jpeg(encoded, (height, width), _orientation(encoded))
     except (OSError, ValueError, struct.error):

@@ -11,7 +11,7 @@ from typing import Any, cast
 from omegaconf import DictConfig
 from rich.console import Console
 
-from visionkit.config.folders import make_run_dir
+from visionkit.config.folders import make_run_dir, short
 from visionkit.config.frozen import command_line, plain
 from visionkit.engine import build
 from visionkit.engine.doctor import preview
@@ -78,12 +78,8 @@ def _tell(diagnosis: Diagnosis, out: Path, listed: Path | None) -> None:
         console.print("nothing was found")
     for what, where in {"page": out / "doctor.html", "all of it": out / "doctor.json", "list": listed}.items():
         if where is not None:
-            console.print(f"{what:9} {_short(where)}", markup=False)
+            console.print(f"{what:9} {short(where)}", markup=False)
     if listed is not None:
-        without = f"train with data.leave_out={_short(listed)} to go on without these"
+        without = f"train with data.leave_out={short(listed)} to go on without these"
         nothing = "no sample has to be left out: the list is empty"
         console.print(without if diagnosis.leave_out() else nothing, markup=False)
-
-
-def _short(path: Path) -> str:
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
