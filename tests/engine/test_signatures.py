@@ -15,7 +15,7 @@ from visionkit.engine.preflight import check
 from visionkit.engine.signatures import problems
 from visionkit.errors import ConfigError
 
-SCHEDULE = "visionkit.engine.schedule.WarmupCosine"
+SCHEDULE = "visionkit.engine.recipe.schedule.WarmupCosine"
 
 
 def one(node: dict[str, Any]) -> str:
@@ -47,7 +47,7 @@ def test_a_missing_argument_is_named() -> None:
 
 
 def test_an_unknown_target_is_named() -> None:
-    assert "cannot be imported" in one({"_target_": "visionkit.engine.schedule.Cosinus"})
+    assert "cannot be imported" in one({"_target_": "visionkit.engine.recipe.schedule.Cosinus"})
     assert one({"_target_": "no.such.thing"}).endswith("cannot be imported: No module named 'no'")
 
 

@@ -1,39 +1,17 @@
-"""Hold what happens beside the steps of a training: the bar, the log lines, the stop by Ctrl-C, the counting."""
+"""Show and keep what happens during a training: the bar, the log lines, the curves, the speed."""
 
 from __future__ import annotations
 
 import logging
-import signal
-import threading
 import time
-from types import FrameType
 from typing import Any
 
 import lightning as L
-import torch
-from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
-from torch import Tensor
+from lightning.pytorch.callbacks import RichProgressBar
 
 from visionkit.types import Batch
 
 log = logging.getLogger("visionkit")
-
-
-class Best(ModelCheckpoint):
-    """Keeps the model of the highest monitor, of equal ones the latest: on a small set many epochs score the same."""
-
-    def check_monitor_top_k(self, trainer: L.Trainer, current: Tensor | None = None) -> bool:
-        """Return whether the current value is at least the best so far."""
-        if current is not None:
-            current = torch.nextafter(current, torch.full_like(current, torch.inf))
-        return super().check_monitor_top_k(trainer, current)
-
-
-def checkpoints(folder: str, monitor: str) -> list[ModelCheckpoint]:
-    """Return the writers of `best.ckpt`, the model at its best, and `last.ckpt`, all that resuming needs."""
-    best = Best(folder, "best", monitor=monitor, mode="max", save_weights_only=True, enable_version_counter=False)
-    last = ModelCheckpoint(folder, "last", every_n_epochs=1, save_on_train_epoch_end=True, enable_version_counter=False)
-    return [best, last]
 
 
 class ProgressBar(RichProgressBar):
@@ -137,45 +115,3 @@ class Throughput(L.Callback):
     def images_per_second(self) -> float:
         """Return the training images a second; 0 before the first step."""
         return self.images / self.seconds if self.seconds else 0.0
-
-
-class Interrupt(L.Callback):
-    """Turns the first Ctrl-C into a clean end: the step is finished, the model validated and saved.
-
-    A second Ctrl-C ends at once.
-    """
-
-    def __init__(self) -> None:
-        self.pressed = False
-        self._before: Any = None
-
-    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Listen for the signal."""
-        if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGINT, self._stop)
-
-    def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Stop on every rank when one was told to."""
-        if trainer.strategy.reduce_boolean_decision(self.pressed, all=False):
-            self.pressed = True
-            trainer.should_stop = True
-
-    def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Give the signal back."""
-        self._release()
-
-    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        """Give the signal back."""
-        self._release()
-
-    def _stop(self, number: int, frame: FrameType | None) -> None:
-        self.pressed = True
-        self._release()
-        log.warning("stopping: the model is being validated and saved; press Ctrl-C again to leave at once")
-
-    def _release(self) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
-            self._before = None

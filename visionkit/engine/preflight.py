@@ -11,9 +11,10 @@ from omegaconf import DictConfig, OmegaConf
 from visionkit.config import checks
 from visionkit.config.frozen import plain
 from visionkit.config.values import image_size
-from visionkit.engine import balancing, build, freezing, misfit, signatures, weights
+from visionkit.engine import balancing, build, misfit, signatures, weights
 from visionkit.engine.build import Node
 from visionkit.engine.quiet import quieten
+from visionkit.engine.recipe import freezing
 from visionkit.errors import ConfigError, UserError
 from visionkit.models.contracts import Backbone, Head, Neck
 from visionkit.models.network import Network

@@ -14,11 +14,14 @@ from omegaconf import DictConfig, OmegaConf
 from visionkit.config.frozen import plain
 from visionkit.config.values import seconds
 from visionkit.data.module import DataModule
-from visionkit.engine import balancing, build, freezing, weights
-from visionkit.engine.callbacks import EpochLog, History, Interrupt, ProgressBar, Throughput, checkpoints
+from visionkit.engine import balancing, build, weights
+from visionkit.engine.callbacks import EpochLog, History, ProgressBar, Throughput
 from visionkit.engine.checkpoint import manifest
 from visionkit.engine.module import VisionModule
-from visionkit.engine.schedule import Clock
+from visionkit.engine.recipe import freezing
+from visionkit.engine.recipe.clock import Clock
+from visionkit.engine.survival.interrupt import Interrupt
+from visionkit.engine.survival.saving import checkpoints
 from visionkit.engine.weights.report import Report
 from visionkit.errors import ConfigError, DataError
 from visionkit.tasks.base import Task

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from visionkit.engine.callbacks import Best
+from visionkit.engine.survival.saving import Best
 
 
 @pytest.mark.parametrize(("value", "kept"), [(0.5, True), (0.5001, True), (0.4999, False)])

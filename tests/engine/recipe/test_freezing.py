@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from tests.trainings import composed, frozen, train_in_two
 from visionkit.config.frozen import plain, thaw
-from visionkit.engine import build, freezing, launch
+from visionkit.engine import build, launch
 from visionkit.engine.checkpoint import network_state, read
 from visionkit.engine.fit import fit
+from visionkit.engine.recipe import freezing
 from visionkit.engine.setup import Setup, set_up
 from visionkit.errors import ConfigError
 from visionkit.models.contracts import Backbone
@@ -50,7 +51,7 @@ def _own_nodes() -> tuple[str, ...]:
     """Replace what vgg_tiny's node says by a class without arguments."""
     node = plain(composed())["backbone"]
     return (
-        "backbone._target_=tests.engine.test_freezing.TwoStages",
+        "backbone._target_=tests.engine.recipe.test_freezing.TwoStages",
         *(f"~backbone.{key}" for key in node if key != "_target_"),
     )
 
@@ -157,7 +158,10 @@ def test_a_backbone_of_the_config_freezes_by_its_levels(tmp_path: Path) -> None:
         (["freeze.until_epoch=0", "freeze.stages=1"], "freeze.until_epoch=0 is out of range"),
         (["freeze.until_epoch=2"], "freeze.until_epoch=2 needs something to be frozen"),
         (["freeze=2"], "give freeze.stages=2"),
-        (["backbone._target_=tests.engine.test_freezing.NoStages", "freeze.stages=1"], "only freeze.stages=all works"),
+        (
+            ["backbone._target_=tests.engine.recipe.test_freezing.NoStages", "freeze.stages=1"],
+            "only freeze.stages=all works",
+        ),
     ],
 )
 def test_wrong_values_are_refused_before_data_is_read(overrides: list[str], said: str) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from visionkit.engine import schedule
-from visionkit.engine.schedule import Clock, WarmupCosine
+from visionkit.engine.recipe.clock import Clock
+from visionkit.engine.recipe.schedule import WarmupCosine
 
 
 def test_values_of_the_schedule() -> None:
@@ -50,7 +50,7 @@ def test_steps_are_the_progress_without_a_budget() -> None:
 
 def test_a_budget_ends_the_training_and_survives_a_resume(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr(schedule.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr("visionkit.engine.recipe.clock.time.perf_counter", lambda: now[0])
     clock, trainer = Clock(budget=10.0), _trainer()
     clock.load_state_dict({"elapsed": 4.0})
     clock.on_fit_start(trainer, None)  # type: ignore[arg-type]

@@ -1,0 +1,1 @@
+"""How a training outlives what happens to it: signals, and checkpoints on the disk."""
