@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from visionkit.config import values
 from visionkit.config.folders import conf_dir, options
+from visionkit.config.head_checks import head_problems, losses
 from visionkit.errors import ConfigError
 
 
@@ -45,7 +46,8 @@ def _broken_interpolations(config: DictConfig) -> Iterator[str]:
 
 
 def _wrong_values(config: DictConfig) -> Iterator[str]:
-    for key, check in {**_CHECKS, **(_OF_SUMMARY if "num_classes" in config else {})}.items():
+    of_losses = {f"{key}.{name}": check for key, _ in losses(config) for name, check in _OF_LOSSES.items()}
+    for key, check in {**_CHECKS, **of_losses, **(_OF_SUMMARY if "num_classes" in config else {})}.items():
         parent, _, name = key.rpartition(".")
         node = OmegaConf.select(config, parent) if parent else config
         if not isinstance(node, DictConfig) or name not in node or OmegaConf.is_missing(node, name):
@@ -69,12 +71,13 @@ def _contradictions(config: DictConfig) -> Iterator[str]:
     if config.get("epochs") is not None and config.get("budget") is not None:
         yield f"epochs={config.epochs} and budget={config.budget} contradict each other; give one of them"
     yield from _freezing(config.get("freeze"))
-    loss = OmegaConf.select(config, "head.loss", throw_on_missing=False)
-    if isinstance(loss, DictConfig) and loss.get("class_weights") == "balanced" and loss.get("class_balance"):
-        yield (
-            f"head.loss.class_weights=balanced and head.loss.class_balance={loss.class_balance} would both raise rare "
-            "classes; give head.loss.class_balance=0 or head.loss.class_weights=null"
-        )
+    yield from head_problems(config)
+    for key, loss in losses(config):
+        if loss.get("class_weights") == "balanced" and loss.get("class_balance"):
+            yield (
+                f"{key}.class_weights=balanced and {key}.class_balance={loss.class_balance} would both raise rare "
+                f"classes; give {key}.class_balance=0 or {key}.class_weights=null"
+            )
 
 
 def _freezing(node: Any) -> Iterator[str]:
@@ -205,8 +208,6 @@ _CHECKS: dict[str, Callable[[str, Any], None]] = {
     "data.workers": _whole(0, or_null=True),
     "data.mirror": _share,
     "data.background": _whole(0, or_null=True),
-    "head.loss.class_weights": _class_weights,
-    "head.loss.pos_weight": _class_weights,
     "data.split": _one_of("given", "auto"),
     "data.fold": _unless_null(lambda value: values.fold(str(value))),
     "data.group": _unless_null(lambda value: values.pattern(str(value))),
@@ -228,6 +229,9 @@ _CHECKS: dict[str, Callable[[str, Any], None]] = {
     "workers": _whole(1, or_null=True),
 }
 """What each key that engine and data rely on may be; arguments of constructors are judged by the third layer."""
+
+_OF_LOSSES: dict[str, Callable[[str, Any], None]] = {"class_weights": _class_weights, "pos_weight": _class_weights}
+"""The same for arguments of the losses, which lie below each head."""
 
 _OF_SUMMARY: dict[str, Callable[[str, Any], None]] = {
     "size": _size,

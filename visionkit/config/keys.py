@@ -91,6 +91,12 @@ class Keys:
                 return f"{typed}: there is no option {option!r}; {did_you_mean(str(option), known)}"
         if name in self.choices or override.type is not OverrideType.CHANGE:
             return None
+        if name.startswith(("head@heads.", "neck@necks.", "task@tasks.")) and not any(
+            choice.startswith("head@heads.") for choice in self.choices
+        ):
+            return (
+                f"{typed}: a task has one head, head={override.get_value_element_as_str()}; task=multitask has several"
+            )
         return (
             f"{typed}: nothing is chosen at {name}; {did_you_mean(name, [c for c in self.choices if 'hydra' not in c])}"
         )

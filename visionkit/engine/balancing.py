@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visionkit.data.records import Records
-from visionkit.engine.build import Node
+from visionkit.engine import heads
+from visionkit.engine.heads import Node
 from visionkit.errors import ConfigError
 from visionkit.types import LABEL_KINDS
 
@@ -28,15 +29,17 @@ LIMIT = 20.0
 _TOLD = 20  # numbers that the log names
 
 
-def resolved(head: Node, kind: str, records: Records, names: Sequence[str]) -> Node:
+def resolved(head: Node, kind: str, records: Records, names: Sequence[str], place: str = "head") -> Node:
     """Return a head's node with numbers in place of the word, which are logged; a function of the records alone.
+
+    `place` is its dotted key.
 
     Raises ConfigError when there is nothing to count, or not one number a class was given.
     """
     loss = head.get("loss") or {}
     changed = {}
     for argument in ARGUMENTS:
-        value, key = loss.get(argument), f"head.loss.{argument}"
+        value, key = loss.get(argument), f"{place}.loss.{argument}"
         if value == WORD:
             value = changed[argument] = _balanced(key, kind, records, len(names)).tolist()
             log.info("%s: %s", key, _told(names, value))
@@ -48,8 +51,13 @@ def resolved(head: Node, kind: str, records: Records, names: Sequence[str]) -> N
     return {**head, "loss": {**loss, **changed}} if changed else head
 
 
+def without_words(config: Node) -> Node:
+    """Return a train config whose heads can be built before anything is counted."""
+    return heads.with_nodes(config, {name: unresolved(head.node) for name, head in heads.heads(config).items()})
+
+
 def unresolved(head: Node) -> Node:
-    """Return a head's node without the word, to be built before anything is counted."""
+    """Return a head's node without the word."""
     loss = head.get("loss") or {}
     words = [argument for argument in ARGUMENTS if loss.get(argument) == WORD]
     return {**head, "loss": {**loss, **dict.fromkeys(words)}} if words else head

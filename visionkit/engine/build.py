@@ -16,7 +16,9 @@ from hydra.utils import get_class, instantiate
 from omegaconf import OmegaConf
 
 from visionkit.config.folders import conf_dir, options
-from visionkit.engine import weights
+from visionkit.engine import heads, weights
+from visionkit.engine.heads import HeadConfig, Node
+from visionkit.engine.recipe.loss_weights import LOSS_WEIGHTS, FixedWeights, LearnedWeights
 from visionkit.errors import ConfigError
 from visionkit.models.contracts import Backbone, Head, Neck
 from visionkit.models.network import Network
@@ -34,11 +36,8 @@ if TYPE_CHECKING:  # OpenCV, Lightning and albumentations are only for those who
 _SELECTING = ("split", "fold", "group", "classes", "limit", "background")
 """The keys of a `data` node that say what a run sees of it."""
 
-Node = dict[str, Any]
-"""A plain config node, interpolations resolved."""
-
 Attempt = Callable[[str, Callable[[], Any]], Any]
-"""Builds the part of a key, as it is called in a config."""
+"""Builds the part of a key: `backbone`, `necks.<name>` or `heads.<name>`."""
 
 
 def build(node: Mapping[str, Any], **run_time: Any) -> Any:
@@ -57,15 +56,14 @@ def build(node: Mapping[str, Any], **run_time: Any) -> Any:
 
 
 def network_node(config: Node) -> Node:
-    """Return what `build_network` needs, out of a train config: one head and, unless `neck=none`, one neck."""
-    name = config["name"]
-    necks = {"neck": config["neck"]} if config["neck"] else {}
+    """Return what `build_network` needs, out of a train config: its heads and the necks that they read."""
+    found = heads.heads(config)
     mean, std = weights.normalisation(config)
     return {
         "backbone": backbone_node(config),
-        "necks": necks,
-        "heads": {name: config["head"]},
-        "routes": {name: "neck" if necks else None},
+        "necks": heads.necks(config),
+        "heads": {name: head.node for name, head in found.items()},
+        "routes": {name: head.neck for name, head in found.items()},
         "mean": mean,
         "std": std,
     }
@@ -74,14 +72,20 @@ def network_node(config: Node) -> Node:
 def backbone_node(config: Node) -> Node:
     """Return the backbone's node of a train config, an open `padding` decided.
 
-    Published logits need the layers as they were published; every other head counts on the cells of `Level`.
+    Published logits need the layers as they were published; every other head counts on the cells of `Level`, and where
+    there are several, one that counts on them decides.
     """
     node: Node = config["backbone"]
     if node.get("padding", "same") is not None:
         return node
-    head: type[Head] = get_class(config["head"]["_target_"])
-    pools = not config["neck"] and head.kind in ("labels", "multilabel")
+    found = heads.heads(config).values()
+    pools = all(head.neck is None and _kind(head.node) in ("labels", "multilabel") for head in found)
     return {**node, "padding": "published" if pools else "same"}
+
+
+def _kind(node: Node) -> str:
+    head: type[Head] = get_class(node["_target_"])
+    return head.kind
 
 
 def build_tasks(nodes: Mapping[str, Node]) -> dict[str, Task]:
@@ -91,24 +95,33 @@ def build_tasks(nodes: Mapping[str, Node]) -> dict[str, Task]:
 
 def build_network(node: Node, class_names: Mapping[str, tuple[str, ...]]) -> Network:
     """Return the network of a node as `network_node` makes it, its heads as wide as their class names."""
-    return join(node, {name: len(names) for name, names in class_names.items()}, lambda key, make: make())
+    network = join(node, {name: len(names) for name, names in class_names.items()}, lambda key, make: make())
+    assert network is not None  # a part that is refused raises
+    return network
 
 
-def join(node: Node, num_classes: Mapping[str, int], attempt: Attempt) -> Network:
+def join(node: Node, num_classes: Mapping[str, int], attempt: Attempt) -> Network | None:
     """Return the network of a node as `network_node` makes it, its heads as wide as `num_classes` says.
 
-    `attempt` gets the key of each part and what builds it, and returns the part or raises.
+    `attempt` gets the key of each part, such as `heads.<name>`, and what builds it; it returns the part, or raises, or
+    notes what is wrong and returns None: then the parts that do not need this one are tried too, and None is returned.
     """
     backbone = attempt("backbone", partial(build, node["backbone"]))
+    if backbone is None:
+        return None
     necks = {
-        name: attempt("neck", partial(build, neck, levels=backbone.levels)) for name, neck in node["necks"].items()
+        name: attempt(f"necks.{name}", partial(build, neck, levels=backbone.levels))
+        for name, neck in node["necks"].items()
     }
-    heads = {}
+    built = {}
     for name, head in node["heads"].items():
         route = node["routes"][name]
         neck = None if route is None else necks[route]
-        heads[name] = attempt("head", partial(build_head, head, backbone, neck, num_classes[name]))
-    return Network(backbone, necks, heads, node["routes"], node["mean"], node["std"])
+        if route is None or neck is not None:
+            built[name] = attempt(f"heads.{name}", partial(build_head, head, backbone, neck, num_classes[name]))
+    if None in necks.values() or None in built.values():
+        return None
+    return Network(backbone, necks, built, node["routes"], node["mean"], node["std"])
 
 
 def build_head(node: Node, backbone: Backbone, neck: Neck | None, num_classes: int) -> Head:
@@ -184,16 +197,23 @@ def num_channels(data: Mapping[str, Any]) -> int:
     return COLOURS if window is None else window.num_channels
 
 
-def check_heads(network: Node, tasks: Mapping[str, Task]) -> None:
+def loss_weights(config: Node) -> FixedWeights | LearnedWeights:
+    """Return what adds up the losses of a train config's heads; one head alone counts as it is."""
+    kind = LOSS_WEIGHTS[config["task"].get("loss_weights", "fixed")]
+    return kind({name: head.weight for name, head in heads.heads(config).items()})
+
+
+def check_heads(found: Mapping[str, HeadConfig], tasks: Mapping[str, Task]) -> None:
     """Raise ConfigError when a head does not make what its task needs, naming the heads that do."""
     for name, task in tasks.items():
-        head: type[Head] = get_class(network["heads"][name]["_target_"])
-        kind = head.kind
-        if kind != task.kind:
-            fitting = " or ".join(f"head={option}" for option in heads_of(task.kind))
-            option = next((f"head={option}" for option, known in _heads().items() if known is head), head.__name__)
+        head: type[Head] = get_class(found[name].node["_target_"])
+        if head.kind != task.kind:
+            group = "head" if found[name].key == "head" else f"head@{found[name].key}"
+            needs = f"task={name}" if group == "head" else found[name].task_key
+            fitting = " or ".join(f"{group}={option}" for option in heads_of(task.kind))
+            option = next((f"{group}={option}" for option, known in _heads().items() if known is head), head.__name__)
             raise ConfigError(
-                f"{option} makes {KIND_NOUNS[kind]} but task={name} needs {KIND_NOUNS[task.kind]}; choose {fitting}"
+                f"{option} makes {KIND_NOUNS[head.kind]} but {needs} needs {KIND_NOUNS[task.kind]}; choose {fitting}"
             )
 
 
@@ -203,7 +223,7 @@ def heads_of(kind: str) -> list[str]:
 
 
 def _heads() -> dict[str, type]:
-    return {option: get_class(node["_target_"]) for option, node in _options("head").items()}
+    return {option: get_class(node["_target_"]) for option, node in _options("head").items() if node}
 
 
 def _options(group: str) -> dict[str, Node]:
@@ -214,7 +234,7 @@ def _options(group: str) -> dict[str, Node]:
 
 
 def class_names_of(tasks: Mapping[str, Task], data: DataModule, node: Node) -> dict[str, tuple[str, ...]]:
-    """Return each task's class names, `node` being what `data` was built from.
+    """Return each task's class names by its head, `node` being what `data` was built from.
 
     Raises ConfigError when the data cannot serve a task, naming the tasks that they can.
     """
@@ -222,7 +242,8 @@ def class_names_of(tasks: Mapping[str, Task], data: DataModule, node: Node) -> d
     names = {}
     for name, task in tasks.items():
         if task.kind not in kinds:
-            raise ConfigError(_misfit(name, task.kind, node["reader"].get("_target_"), kinds))
+            left_out = f"; head@heads.{name}=none leaves it out" if len(tasks) > 1 else ""
+            raise ConfigError(_misfit(name, task.kind, node["reader"].get("_target_"), kinds) + left_out)
         try:
             names[name] = task.class_names(data.classes)
         except ValueError as error:
@@ -235,7 +256,8 @@ def _misfit(name: str, kind: str, reader: str, kinds: Sequence[str]) -> str:
     own = (option for option, node in _options("data").items() if (node.get("reader") or {}).get("_target_") == reader)
     option = next((f"data={option}" for option in own), "the data set")
     there = " and ".join(KIND_NOUNS[kind] for kind in kinds) or "no labels"
-    tasks: dict[str, type[Task]] = {task: get_class(node["_target_"]) for task, node in _options("task").items()}
+    targets = {task: node["_target_"] for task, node in _options("task").items() if "_target_" in node}
+    tasks: dict[str, type[Task]] = {task: get_class(target) for task, target in targets.items()}
     served = [task for task, known in tasks.items() if known.kind in kinds]
     serves = f"it serves {' and '.join(f'task={task}' for task in served)}" if served else "it serves no task"
     return f"task={name} needs {KIND_NOUNS[kind]}, but {option} has {there}: {serves}"

@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 
 from visionkit.config.frozen import plain
 from visionkit.config.values import image_size
-from visionkit.engine import build
+from visionkit.engine import build, heads
 from visionkit.errors import ConfigError, UserError
 from visionkit.losses.contracts import Loss
 from visionkit.models.contracts import Backbone, Head, Neck
@@ -56,7 +56,7 @@ def manifest(config: dict[str, Any], data: Any, class_names: dict[str, tuple[str
     """
     return {
         "format": FORMAT,
-        "tasks": {config["name"]: config["task"]},
+        "tasks": {name: head.task for name, head in heads.heads(config).items()},
         "network": build.network_node(config),
         "class_names": {name: list(names) for name, names in class_names.items()},
         "size": list(image_size(config["data"]["size"])),

@@ -17,6 +17,7 @@ from visionkit.data.loader import plain_loader
 from visionkit.data.pixels import in_memory
 from visionkit.engine import baseline, checkpoint, facts, hints, pictures, results
 from visionkit.engine.doctor import quick
+from visionkit.engine.module import combined
 from visionkit.engine.quiet import start_log
 from visionkit.engine.setup import DEFAULT_BUDGET, Setup, budget_seconds, set_up
 from visionkit.errors import UserError
@@ -119,4 +120,7 @@ def _trivial(setup: Setup) -> dict[str, float]:
         for split in setup.data.measured:
             name = setup.module.log_name(split, head, task.monitor)
             scores[name] = baseline.score(task, names, guess, setup.data.plain_dataloader(split))
+    if len(setup.tasks) > 1:
+        for split in setup.data.measured:
+            scores |= combined(setup.tasks, scores, split)
     return scores

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
 import lightning as L
@@ -11,6 +11,8 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from visionkit.engine.heads import COMBINED
+from visionkit.engine.recipe.loss_weights import FixedWeights, LearnedWeights
 from visionkit.models.contracts import Head
 from visionkit.models.network import Network
 from visionkit.tasks.base import Task
@@ -23,7 +25,8 @@ class VisionModule(L.LightningModule):
     """A network with the tasks of its heads, and how it is optimised.
 
     `tasks` and `class_names` are keyed by the names of the network's heads. `factor` returns the learning rate's
-    factor at a step. `manifest` is the plain data that makes a checkpoint a model; it is written into each one.
+    factor at a step, `loss_weights` adds up the heads' losses. `manifest` is the plain data that makes a checkpoint a
+    model; it is written into each one.
     """
 
     def __init__(
@@ -34,6 +37,7 @@ class VisionModule(L.LightningModule):
         *,
         optimizer: OptimizerFactory,
         factor: Callable[[int], float],
+        loss_weights: FixedWeights | LearnedWeights,
         channels_last: bool,
         manifest: dict[str, Any],
     ) -> None:
@@ -43,12 +47,13 @@ class VisionModule(L.LightningModule):
         self.tasks = tasks
         self.class_names = class_names
         self.metrics = nn.ModuleDict({name: task.metric(class_names[name]) for name, task in tasks.items()})
+        self.loss_weights = loss_weights
         self.manifest = manifest
         self._optimizer = optimizer
         self._factor = factor
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Return the sum of all heads' terms."""
+        """Return the weighted sum of the heads' losses."""
         outputs = self.network(self._images(batch), batch.targets)
         return self._log_loss("train", outputs, batch)
 
@@ -70,7 +75,7 @@ class VisionModule(L.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Return the optimizer, without weight decay on biases and normalisation, and the schedule a step."""
-        parameters = [p for p in self.network.parameters() if p.requires_grad]
+        parameters = [p for p in self.parameters() if p.requires_grad]
         optimizer = self._optimizer(
             [
                 {"params": [p for p in parameters if p.ndim > 1]},
@@ -99,34 +104,44 @@ class VisionModule(L.LightningModule):
             self.tasks[name].update(self._metric(name), prediction, batch)
 
     def _log_loss(self, split: str, outputs: dict[str, Any], batch: Batch) -> Tensor:
-        terms = {
-            self.log_name(split, head, term): value
-            for head, out in outputs.items()
-            for term, value in self._head(head).loss(out, batch.targets).items()
+        terms = {head: self._head(head).loss(out, batch.targets) for head, out in outputs.items()}
+        losses = {head: torch.stack([value.float() for value in own.values()]).sum() for head, own in terms.items()}
+        labelled = {head: self.tasks[head].labelled(batch) for head in terms}
+        loss: Tensor = self.loss_weights(losses, labelled)
+        logged = {
+            self.log_name(split, head, term): value.detach()
+            for head, own in terms.items()
+            for term, value in own.items()
         }
-        loss = torch.stack([value.float() for value in terms.values()]).sum()
-        logged = {name: value.detach() for name, value in terms.items()} if len(terms) > 1 else {}
-        logged[f"{split}/loss"] = loss.detach()
+        logged = {**(logged if len(logged) > 1 else {}), f"{split}/loss": loss.detach()}
         self.log_dict(
             logged, on_step=False, on_epoch=True, batch_size=len(batch.images), sync_dist=self.trainer.world_size > 1
         )
         return loss
 
     def _log_metrics(self, split: str) -> None:
+        found: dict[str, float] = {}
         for head in self.tasks:
             metric = self._metric(head)
-            scores = {
-                name: value for name, value in metric.compute().items() if not torch.isnan(torch.as_tensor(value))
-            }
-            # Computed from all ranks' samples already; Lightning wants to be told that they may be averaged.
-            self.log_dict(
-                {self.log_name(split, head, name): float(value) for name, value in scores.items()},
-                sync_dist=self.trainer.world_size > 1,
-            )
+            for name, value in metric.compute().items():
+                if not torch.isnan(torch.as_tensor(value)):
+                    found[self.log_name(split, head, name)] = float(value)
             metric.reset()
+        if len(self.tasks) > 1:
+            found |= combined(self.tasks, found, split)
+        # Computed from all ranks' samples already; Lightning wants to be told that they may be averaged.
+        self.log_dict(found, sync_dist=self.trainer.world_size > 1)
 
     def _head(self, name: str) -> Head:
         return cast(Head, self.network.heads[name])
 
     def _metric(self, name: str) -> Any:
         return self.metrics[name]
+
+
+def combined(tasks: Mapping[str, Task], scores: Mapping[str, float], split: str) -> dict[str, float]:
+    """Return the mean of the heads' monitors under its name, out of the scores of a split; nothing when one lacks."""
+    monitors = [f"{split}/{head}/{task.monitor}" for head, task in tasks.items()]
+    if not all(name in scores for name in monitors):
+        return {}
+    return {f"{split}/{COMBINED}": sum(scores[name] for name in monitors) / len(monitors)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -11,12 +12,12 @@ from omegaconf import DictConfig, OmegaConf
 from visionkit.config import checks
 from visionkit.config.frozen import plain
 from visionkit.config.values import image_size
-from visionkit.engine import balancing, build, misfit, signatures, weights
-from visionkit.engine.build import Node
+from visionkit.engine import balancing, build, heads, misfit, signatures, weights
+from visionkit.engine.heads import Node
 from visionkit.engine.quiet import quieten
 from visionkit.engine.recipe import freezing
 from visionkit.errors import ConfigError, UserError
-from visionkit.models.contracts import Backbone, Head, Neck
+from visionkit.models.contracts import Backbone
 from visionkit.models.network import Network
 from visionkit.tasks.base import Task
 from visionkit.types import COLOURS
@@ -44,7 +45,7 @@ def _misfits(config: Node) -> Iterator[str]:
     from visionkit.engine.setup import build_trainer, limits
 
     quieten()
-    config = {**config, "head": balancing.unresolved(config["head"])}
+    config = balancing.without_words(config)
     problems: list[str] = []
 
     def attempt(key: str, make: Callable[[], Any]) -> Any:
@@ -55,48 +56,53 @@ def _misfits(config: Node) -> Iterator[str]:
             return None
 
     channels = attempt("data", lambda: build.num_channels(config["data"]))
-    tasks = attempt("task", lambda: build.build_tasks({config["name"]: config["task"]}))
-    network = tasks and attempt("init", lambda: build.network_node(config))  # reads what the weights want of pixels
+    chosen = heads.heads(config)
+    tasks = {name: attempt(head.task_key, partial(build.build, head.task)) for name, head in chosen.items()}
+    network = all(tasks.values()) and attempt("init", lambda: build.network_node(config))  # reads what weights want
     if network:
-        attempt("head", lambda: build.check_heads(network, tasks))
+        attempt("head", lambda: build.check_heads(chosen, tasks))
+        attempt("task", lambda: _check_monitor(config, tasks))
     augment = attempt("augment", lambda: build.build(config["augment"]) if config["augment"] else None)
-    if tasks and not problems:
+    if network and not problems:
+        size = image_size(config["data"]["size"])
+        problems += _cut_labels(config["data"], tasks)
         with torch.device("meta"):
-            backbone = attempt("backbone", lambda: build.build(network["backbone"]))
-            neck = None
-            if backbone and config["neck"]:
-                neck = attempt("neck", lambda: build.build(config["neck"], levels=backbone.levels))
-            head = None
-            if backbone and not problems:
-                head = attempt("head", lambda: build.build_head(config["head"], backbone, neck, num_classes=2))
+            two = dict.fromkeys(chosen, 2)
+            joined = build.join(network, two, lambda key, make: attempt(heads.written(config, key), make))
             parameters = [torch.nn.Parameter(torch.zeros(1))]
-        if head:
-            size = image_size(config["data"]["size"])
-            problems += _cut_labels(config["data"], tasks)
-            wrong = _wrong_channels(backbone, config["data"], channels) or attempt(
-                "backbone", lambda: misfit.of_backbone(network["backbone"], backbone, size, "data.size")
+        if joined:
+            wrong = _wrong_channels(joined.backbone, config["data"], channels) or attempt(
+                "backbone", lambda: misfit.of_backbone(network["backbone"], joined.backbone, size, "data.size")
             )
             problems += [wrong] if wrong else []
             if not problems:
-                attempt("head", lambda: _forward(backbone, neck, head, channels, size))
+                attempt("head", lambda: _forward(joined, channels, size))
             if not problems and augment:
                 for drawn in {augment.smallest(size), augment.largest(size)} - {size}:
-                    attempt("augment.multi_scale", lambda drawn=drawn: _forward(backbone, neck, head, channels, drawn))  # type: ignore[misc]
-            attempt("freeze", lambda: freezing.choose(config["freeze"], backbone))
+                    attempt("augment.multi_scale", partial(_forward, joined, channels, drawn))
+            attempt("freeze", lambda: freezing.choose(config["freeze"], joined.backbone))
             if not problems:
-                attempt("init", lambda: weights.check(config, _joined(network, backbone, neck, head)))
+                attempt("init", lambda: weights.check(config, joined))
             attempt("optimizer", lambda: build.build(config["optimizer"], params=parameters))
     attempt("scheduler", lambda: build.build(config["scheduler"]))
     attempt("data.reader", lambda: build.build(config["data"]["reader"]))
-    kinds = tuple(task.kind for task in (tasks or {}).values())
+    kinds = tuple(task.kind for task in tasks.values() if task)
     attempt("data.sampler", lambda: build.build_weigher(config["data"], kinds) if kinds else None)
     if augment and channels not in (None, COLOURS):
         attempt("augment", lambda: augment.check(channels))
     for name, node in config["callbacks"].items():
-        attempt(f"callbacks.{name}", lambda node=node: build.build(node))  # type: ignore[misc]
+        attempt(f"callbacks.{name}", partial(build.build, node))
     quiet = {"logger": False, "enable_progress_bar": False, "enable_checkpointing": False}
     attempt("trainer", lambda: build_trainer({**limits(config), **config["trainer"]}, **quiet))
     yield from problems
+
+
+def _check_monitor(config: Node, tasks: Mapping[str, Task]) -> None:
+    """Raise ConfigError when several heads are judged by what none of them measures."""
+    chosen = config["task"]["monitor"]
+    measured = [heads.COMBINED, *(f"{name}/{metric}" for name, task in tasks.items() for metric in task.metric_names)]
+    if heads.several(config) and chosen not in measured:
+        raise ConfigError(f"task.monitor={chosen} is not measured; choose one of {', '.join(measured)}")
 
 
 def _cut_labels(data: Node, tasks: Mapping[str, Task]) -> list[str]:
@@ -126,14 +132,6 @@ def _wrong_channels(backbone: Backbone, data: Node, channels: int) -> str:
     )
 
 
-def _joined(node: Node, backbone: Backbone, neck: Neck | None, head: Head) -> Network:
-    necks = {"neck": neck} if neck else {}
-    (name,) = node["routes"]
-    return Network(backbone, necks, {name: head}, node["routes"], node["mean"], node["std"])
-
-
-def _forward(backbone: Backbone, neck: Neck | None, head: Head, channels: int, size: tuple[int, int]) -> None:
-    """Run two images of a size through the parts of a network on the meta device."""
-    maps = backbone(misfit.images(channels, *size))
-    levels = maps if head.takes_auxiliary else maps[: len(backbone.levels)]
-    head(neck(levels) if neck else levels, size)
+def _forward(network: Network, channels: int, size: tuple[int, int]) -> None:
+    """Run two images of a size through a network on the meta device."""
+    network.outputs(network.features(misfit.images(channels, *size)), size)

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from visionkit.config.frozen import plain
 from visionkit.config.values import seconds
 from visionkit.data.module import DataModule
-from visionkit.engine import balancing, build, weights
+from visionkit.engine import balancing, build, heads, weights
 from visionkit.engine.callbacks import EpochLog, History, ProgressBar, Throughput
 from visionkit.engine.checkpoint import manifest
 from visionkit.engine.module import VisionModule
@@ -50,8 +50,9 @@ def set_up(frozen: DictConfig, run_dir: Path, *, progress_bar: bool) -> Setup:
     """Build data, network, module and trainer. Data are read before anything is built that takes time."""
     config = plain(frozen)
     L.seed_everything(config["seed"], workers=True, verbose=False)
-    tasks = build.build_tasks({config["name"]: config["task"]})
-    build.check_heads(build.network_node(config), tasks)
+    chosen = heads.heads(config)
+    tasks = build.build_tasks({name: head.task for name, head in chosen.items()})
+    build.check_heads(chosen, tasks)
     kinds = tuple(dict.fromkeys(task.kind for task in tasks.values()))
     data = build.build_data(config["data"], config["augment"], config["seed"], kinds, run_dir)
     if missing := [split for split in ("train", "val") if split not in data.records]:
@@ -60,8 +61,11 @@ def set_up(frozen: DictConfig, run_dir: Path, *, progress_bar: bool) -> Setup:
             "training needs train and val; data.split=auto cuts them out of what there is"
         )
     class_names = build.class_names_of(tasks, data, config["data"])
-    name = config["name"]
-    config["head"] = balancing.resolved(config["head"], tasks[name].kind, data.records["train"], class_names[name])
+    counted = {
+        name: balancing.resolved(head.node, tasks[name].kind, data.records["train"], class_names[name], head.key)
+        for name, head in chosen.items()
+    }
+    config = heads.with_nodes(config, counted)
     torch.manual_seed(config["seed"])  # the weights do not depend on what reading the data drew
     network = build.build_network(build.network_node(config), class_names)
     begun_with = weights.apply(config, network)
@@ -75,10 +79,11 @@ def set_up(frozen: DictConfig, run_dir: Path, *, progress_bar: bool) -> Setup:
         class_names,
         optimizer=lambda groups: build.build(config["optimizer"], params=groups),
         factor=lambda step: float(schedule(clock.progress)),
+        loss_weights=build.loss_weights(config),
         channels_last=config["channels_last"],
         manifest=manifest(config, OmegaConf.to_container(frozen.data, resolve=False), class_names),
     )
-    monitor = f"val/{next(iter(tasks.values())).monitor}"
+    monitor = heads.monitor(config)
     best, last = checkpoints(str(run_dir / "checkpoints"), monitor)
     throughput, interrupt, history = Throughput(), Interrupt(), History(monitor)
     bar = [ProgressBar(monitor)] if progress_bar else []

@@ -14,11 +14,14 @@ from typing import Any
 from hydra.errors import HydraException
 from hydra.utils import get_object
 
+from visionkit.engine.heads import SETTINGS
 from visionkit.suggest import closest
 
 RUN_TIME = {
     "neck": {"levels"},
+    "necks": {"levels"},
     "head": {"levels", "num_classes", "auxiliary_classifiers"},
+    "heads": {"levels", "num_classes", "auxiliary_classifiers"},
     "optimizer": {"params"},
     "trainer": {"callbacks", "logger"},
     "logger": {"save_dir"},
@@ -50,7 +53,10 @@ def _node_problems(node: dict[str, Any], key: str) -> Iterator[str]:
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return
     given = {name: value for name, value in node.items() if not (name.startswith("_") and name.endswith("_"))}
-    run_time = RUN_TIME.get(key.split(".")[0], set())
+    group, *below = key.split(".")
+    if group == "heads" and len(below) == 1:
+        given = {name: value for name, value in given.items() if name not in SETTINGS}
+    run_time = RUN_TIME.get(group, set())
     settable = [name for name in parameters if name not in run_time]
     hints = _hints(constructor)
     for name, value in given.items():

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from visionkit.config.folders import conf_dir, options
 from visionkit.config.frozen import plain
 from visionkit.config.values import image_size
-from visionkit.engine import balancing, build, checkpoint, misfit, signatures
+from visionkit.engine import balancing, build, checkpoint, heads, misfit, signatures
 from visionkit.engine.quiet import quieten
 from visionkit.errors import ConfigError, UserError
 from visionkit.models.contracts import Head
@@ -69,22 +69,20 @@ def of_config(config: DictConfig, choices: Mapping[str, Any], given: Sequence[st
     parts = cast(dict[str, Any], plain(config))
     size = image_size(parts["data"]["size"], "size")
     channels = parts["backbone"].get("in_channels", 3)
-    node = _attempt(
-        "backbone",
-        lambda: build.network_node(
-            {
-                **parts,
-                "head": balancing.unresolved(parts["head"]),
-                "name": task,
-                "normalize": {"mean": [0.5] * channels, "std": [0.5] * channels},
-                "init": {"backbone": None, "network": None},
-            }
-        ),
-    )
+    parts |= {
+        "name": task,
+        "normalize": {"mean": [0.5] * channels, "std": [0.5] * channels},
+        "init": {"backbone": None, "network": None},
+    }
+    parts = balancing.without_words(parts)
+    node = _attempt("backbone", lambda: build.network_node(parts))
     if "head" in keys:  # else it is the task's own
-        build.check_heads(node, {task: cast(Task, get_class(parts["task"]["_target_"]))})
+        build.check_heads(heads.heads(parts), {task: cast(Task, get_class(parts["task"]["_target_"]))})
     with torch.device("meta"):
-        network = build.join(node, {task: config.num_classes}, _attempt)
+        network = build.join(
+            node, {task: config.num_classes}, lambda key, make: _attempt(heads.written(parts, key), make)
+        )
+    assert network is not None  # a part that is refused raises
     if wrong := _attempt("backbone", lambda: misfit.of_backbone(node["backbone"], network.backbone, size, "size")):
         raise ConfigError(wrong)
     option, of_library = str(choices["backbone"]), str(node["backbone"].get("name", ""))
@@ -98,7 +96,9 @@ def _task_of(config: DictConfig, chosen: str) -> str:
     """Return the task that a config's head is made for."""
     head: type[Head] = get_class(config.head._target_)
     nodes = {name: cast(DictConfig, OmegaConf.load(path)) for name, path in options([conf_dir()], "task").items()}
-    tasks: dict[str, type[Task]] = {name: get_class(node["_target_"]) for name, node in nodes.items()}
+    tasks: dict[str, type[Task]] = {
+        name: get_class(node["_target_"]) for name, node in nodes.items() if "_target_" in node
+    }
     fitting = [name for name, task in tasks.items() if task.kind == head.kind]
     return chosen if chosen in fitting or not fitting else fitting[0]
 

@@ -101,7 +101,7 @@ def _fit(
         first = fitting.first_convolution(own, file, names)
         return fitting.fit(said, label, file, own, names, first=first, may_be_left=source.network.left)
     state, backbone = network.state_dict(), network.get_submodule("backbone")
-    auxiliary = _auxiliary(state, backbone, config["name"])
+    auxiliary = _auxiliary(state, backbone)
     schemes = [
         {**{f"backbone.{name}": other for name, other in scheme.items()}, **auxiliary}
         for scheme in _schemes(backbone, file)
@@ -116,8 +116,8 @@ def _fit(
     return fitting.fit(said, label, file, own, names, first=first, classifiers=trained, may_be_left=beyond)
 
 
-def _auxiliary(state: Iterable[str], backbone: nn.Module, head: str) -> dict[str, str]:
-    """Return torchvision's name of each tensor of the head's auxiliary classifiers: {name in `state`: name}."""
+def _auxiliary(state: Iterable[str], backbone: nn.Module) -> dict[str, str]:
+    """Return torchvision's name of each tensor of the heads' auxiliary classifiers: {name in `state`: name}."""
     prefixes = getattr(backbone, "auxiliary", None)
     if not isinstance(prefixes, Mapping):
         return {}
@@ -125,7 +125,7 @@ def _auxiliary(state: Iterable[str], backbone: nn.Module, head: str) -> dict[str
     for index, prefix in enumerate(prefixes):
         for name in state:
             before, place, tensor = name.partition(f"auxiliary_classifiers.{index}.")
-            if place and before.startswith(f"heads.{head}."):  # the head may hold them in a part of its own
+            if place and before.startswith("heads."):  # the head may hold them in a part of its own
                 found[name] = f"{prefix}.{tensor}"
     return found
 
