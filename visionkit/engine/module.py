@@ -52,18 +52,19 @@ class VisionModule(L.LightningModule):
         self._optimizer = optimizer
         self._factor = factor
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Return the weighted sum of the heads' losses."""
+    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
+        """Return `loss`, the weighted sum of the heads' losses, and `terms`, what is logged (`means.py`)."""
         outputs = self.network(self._images(batch), batch.targets)
-        return self._log_loss("train", outputs, batch)
+        loss, terms = self._losses("train", outputs, batch)
+        return {"loss": loss, "terms": terms}
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Feed a batch of the validation split to the metrics."""
-        self._evaluate(batch, "val")
+    def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
+        """Feed a batch of the validation split to the metrics; return its `terms`."""
+        return self._evaluate(batch, "val")
 
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Feed a batch of the test split to the metrics."""
-        self._evaluate(batch, "test")
+    def test_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
+        """Feed a batch of the test split to the metrics; return its `terms`."""
+        return self._evaluate(batch, "test")
 
     def on_validation_epoch_end(self) -> None:
         """Log the metrics of the validation split."""
@@ -97,13 +98,15 @@ class VisionModule(L.LightningModule):
     def _images(self, batch: Batch) -> Tensor:
         return batch.images.to(memory_format=self._memory_format)
 
-    def _evaluate(self, batch: Batch, split: str) -> None:
+    def _evaluate(self, batch: Batch, split: str) -> dict[str, Any]:
         outputs = self.network(self._images(batch))
-        self._log_loss(split, outputs, batch)
+        _, terms = self._losses(split, outputs, batch)
         for name, prediction in self.network.decode(outputs).items():
             self.tasks[name].update(self._metric(name), prediction, batch)
+        return {"terms": terms}
 
-    def _log_loss(self, split: str, outputs: dict[str, Any], batch: Batch) -> Tensor:
+    def _losses(self, split: str, outputs: dict[str, Any], batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the weighted sum of the heads' losses, and what is logged of it by name."""
         terms = {head: self._head(head).loss(out, batch.targets) for head, out in outputs.items()}
         losses = {head: torch.stack([value.float() for value in own.values()]).sum() for head, own in terms.items()}
         labelled = {head: self.tasks[head].labelled(batch) for head in terms}
@@ -113,11 +116,7 @@ class VisionModule(L.LightningModule):
             for head, own in terms.items()
             for term, value in own.items()
         }
-        logged = {**(logged if len(logged) > 1 else {}), f"{split}/loss": loss.detach()}
-        self.log_dict(
-            logged, on_step=False, on_epoch=True, batch_size=len(batch.images), sync_dist=self.trainer.world_size > 1
-        )
-        return loss
+        return loss, {**(logged if len(logged) > 1 else {}), f"{split}/loss": loss.detach()}
 
     def _log_metrics(self, split: str) -> None:
         found: dict[str, float] = {}

@@ -17,6 +17,7 @@ from visionkit.data.module import DataModule
 from visionkit.engine import balancing, build, heads, weights
 from visionkit.engine.callbacks import EpochLog, History, ProgressBar, Throughput
 from visionkit.engine.checkpoint import manifest
+from visionkit.engine.means import Means
 from visionkit.engine.module import VisionModule
 from visionkit.engine.recipe import freezing
 from visionkit.engine.recipe.clock import Clock
@@ -93,6 +94,7 @@ def set_up(frozen: DictConfig, run_dir: Path, *, progress_bar: bool) -> Setup:
         callbacks=[
             freezing.Freeze(frozen_part, config["freeze"]),
             clock,
+            Means(),
             throughput,
             interrupt,
             history,
