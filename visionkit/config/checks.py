@@ -71,6 +71,8 @@ def _contradictions(config: DictConfig) -> Iterator[str]:
     if config.get("epochs") is not None and config.get("budget") is not None:
         yield f"epochs={config.epochs} and budget={config.budget} contradict each other; give one of them"
     yield from _freezing(config.get("freeze"))
+    yield from _averaging(config)
+    yield from _waiting(config)
     yield from head_problems(config)
     for key, loss in losses(config):
         if loss.get("class_weights") == "balanced" and loss.get("class_balance"):
@@ -87,6 +89,29 @@ def _freezing(node: Any) -> Iterator[str]:
         yield f"freeze={node} does not say what stays as it is; give freeze.stages={node} or freeze.norm=true"
     elif node.get("until_epoch") is not None and not node.get("stages") and not node.get("norm"):
         yield f"freeze.until_epoch={node.until_epoch} needs something to be frozen; give freeze.stages=all or the like"
+
+
+def _averaging(config: DictConfig) -> Iterator[str]:
+    node, trainer = config.get("ema"), config.get("trainer")
+    if node is None:
+        return
+    if not isinstance(node, DictConfig):
+        yield f"ema={node} does not say how slowly the average forgets; give ema.decay={node}"
+    elif node.get("decay") is not None and "fsdp" in str((trainer or {}).get("strategy")).lower():
+        yield (
+            f"ema.decay={node.decay} averages whole weights, of which each process of trainer.strategy="
+            f"{trainer.strategy} has a part; give ema.decay=null or trainer=ddp"
+        )
+
+
+def _waiting(config: DictConfig) -> Iterator[str]:
+    ends = OmegaConf.select(config, "callbacks.early_stopping.patience", throw_on_missing=False)
+    lowers = OmegaConf.select(config, "scheduler.patience", throw_on_missing=False)
+    if isinstance(ends, int) and isinstance(lowers, int) and ends <= lowers:
+        yield (
+            f"callbacks.early_stopping.patience={ends} ends the training before scheduler.patience={lowers} lowers the "
+            f"learning rate; give callbacks.early_stopping.patience={2 * lowers} or the like"
+        )
 
 
 def _budget(key: str, value: Any) -> None:
@@ -140,6 +165,24 @@ def _whole(least: int, *, or_null: bool = False) -> Callable[[str, Any], None]:
 def _stages(key: str, value: Any) -> None:
     if value != "all" and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
         raise ConfigError(f"{key}={value} is no number of stages; give 0, 1, 2, ... or all")
+
+
+def _until(key: str, value: Any) -> None:
+    epochs = value if isinstance(value, list) else [value]
+    for epoch in epochs:
+        _whole(1, or_null=not isinstance(value, list))(key, epoch)
+    if epochs != sorted(epochs):
+        raise ConfigError(f"{key}={value} is out of order; give rising epochs, the coarsest level's first")
+
+
+def _factor(key: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
+        raise ConfigError(f"{key}={value} is no factor; give a number above 0, 1 at most")
+
+
+def _decay(key: str, value: Any) -> None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1):
+        raise ConfigError(f"{key}={value} is no decay; give a number from 0 on and below 1, such as 0.999, or null")
 
 
 def _share(key: str, value: Any) -> None:
@@ -196,7 +239,9 @@ _CHECKS: dict[str, Callable[[str, Any], None]] = {
     "init.strict": _switch,
     "freeze.stages": _stages,
     "freeze.norm": _switch,
-    "freeze.until_epoch": _whole(1, or_null=True),
+    "freeze.until_epoch": _until,
+    "layer_decay": _factor,
+    "ema.decay": _decay,
     "normalize.mean": _channels(-1e9),
     "normalize.std": _channels(0),
     "data.root": _root,

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from visionkit.engine.heads import COMBINED
+from visionkit.engine.recipe import groups
+from visionkit.engine.recipe.averaging import EMA
 from visionkit.engine.recipe.loss_weights import FixedWeights, LearnedWeights
 from visionkit.models.contracts import Head
 from visionkit.models.network import Network
@@ -25,8 +27,8 @@ class VisionModule(L.LightningModule):
     """A network with the tasks of its heads, and how it is optimised.
 
     `tasks` and `class_names` are keyed by the names of the network's heads. `factor` returns the learning rate's
-    factor at a step, `loss_weights` adds up the heads' losses. `manifest` is the plain data that makes a checkpoint a
-    model; it is written into each one.
+    factor at a step, `layer_decay` is a further one from level to level of the backbone, `loss_weights` adds up the
+    heads' losses. `manifest` is the plain data that makes a checkpoint a model; it is written into each one.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class VisionModule(L.LightningModule):
         optimizer: OptimizerFactory,
         factor: Callable[[int], float],
         loss_weights: FixedWeights | LearnedWeights,
+        layer_decay: float,
         channels_last: bool,
         manifest: dict[str, Any],
     ) -> None:
@@ -51,6 +54,7 @@ class VisionModule(L.LightningModule):
         self.manifest = manifest
         self._optimizer = optimizer
         self._factor = factor
+        self._layer_decay = layer_decay
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
         """Return `loss`, the weighted sum of the heads' losses, and `terms`, what is logged (`means.py`)."""
@@ -75,21 +79,23 @@ class VisionModule(L.LightningModule):
         self._log_metrics("test")
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Return the optimizer, without weight decay on biases and normalisation, and the schedule a step."""
-        parameters = [p for p in self.parameters() if p.requires_grad]
-        optimizer = self._optimizer(
-            [
-                {"params": [p for p in parameters if p.ndim > 1]},
-                {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-            ]
-        )
+        """Return the optimizer of the groups of all that learns, and the schedule a step."""
+        found = groups.groups(self, self.network, self._layer_decay)
+        optimizer = self._optimizer(found)
+        for group in optimizer.param_groups:
+            group["lr"] = group["lr"] * group["factor"]
+        if self.trainer.is_global_zero:
+            groups.tell(found)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the manifest and the metrics of the last validation: a checkpoint is the model."""
+        """Add the manifest, the metrics of the last validation and averaged weights: a checkpoint is the model."""
         metrics = {k: float(v) for k, v in self.trainer.callback_metrics.items() if k.startswith("val/")}
         checkpoint["visionkit"] = {**self.manifest, "metrics": metrics}
+        for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, EMA):
+                callback.complete(checkpoint)
 
     def log_name(self, split: str, head: str, name: str) -> str:
         """Return `<split>/<name>`, with the head between them when there are several."""

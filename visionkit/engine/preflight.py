@@ -15,7 +15,7 @@ from visionkit.config.values import image_size
 from visionkit.engine import balancing, build, heads, misfit, signatures, weights
 from visionkit.engine.heads import Node
 from visionkit.engine.quiet import quieten
-from visionkit.engine.recipe import freezing
+from visionkit.engine.recipe import freezing, groups, stepping
 from visionkit.errors import ConfigError, UserError
 from visionkit.models.contracts import Backbone
 from visionkit.models.network import Network
@@ -69,7 +69,6 @@ def _misfits(config: Node) -> Iterator[str]:
         with torch.device("meta"):
             two = dict.fromkeys(chosen, 2)
             joined = build.join(network, two, lambda key, make: attempt(heads.written(config, key), make))
-            parameters = [torch.nn.Parameter(torch.zeros(1))]
         if joined:
             wrong = _wrong_channels(joined.backbone, config["data"], channels) or attempt(
                 "backbone", lambda: misfit.of_backbone(network["backbone"], joined.backbone, size, "data.size")
@@ -83,7 +82,8 @@ def _misfits(config: Node) -> Iterator[str]:
             attempt("freeze", lambda: freezing.choose(config["freeze"], joined.backbone))
             if not problems:
                 attempt("init", lambda: weights.check(config, joined))
-            attempt("optimizer", lambda: build.build(config["optimizer"], params=parameters))
+            attempt("layer_decay", lambda: groups.factors_of(joined.backbone, config["layer_decay"]))
+            attempt("optimizer", lambda: stepping.check(config["optimizer"]))
     attempt("scheduler", lambda: build.build(config["scheduler"]))
     attempt("data.reader", lambda: build.build(config["data"]["reader"]))
     kinds = tuple(task.kind for task in tasks.values() if task)

@@ -20,7 +20,9 @@ from visionkit.engine.checkpoint import manifest
 from visionkit.engine.means import Means
 from visionkit.engine.module import VisionModule
 from visionkit.engine.recipe import freezing
+from visionkit.engine.recipe.averaging import EMA
 from visionkit.engine.recipe.clock import Clock
+from visionkit.engine.recipe.plateau import Plateau, Watch
 from visionkit.engine.survival.interrupt import Interrupt
 from visionkit.engine.survival.saving import checkpoints
 from visionkit.engine.weights.report import Report
@@ -79,7 +81,8 @@ def set_up(frozen: DictConfig, run_dir: Path, *, progress_bar: bool) -> Setup:
         tasks,
         class_names,
         optimizer=lambda groups: build.build(config["optimizer"], params=groups),
-        factor=lambda step: float(schedule(clock.progress)),
+        factor=lambda step: float(schedule(clock.at(step))),
+        layer_decay=config["layer_decay"],
         loss_weights=build.loss_weights(config),
         channels_last=config["channels_last"],
         manifest=manifest(config, OmegaConf.to_container(frozen.data, resolve=False), class_names),
@@ -88,11 +91,15 @@ def set_up(frozen: DictConfig, run_dir: Path, *, progress_bar: bool) -> Setup:
     best, last = checkpoints(str(run_dir / "checkpoints"), monitor)
     throughput, interrupt, history = Throughput(), Interrupt(), History(monitor)
     bar = [ProgressBar(monitor)] if progress_bar else []
+    average = [EMA(config["ema"]["decay"])] if config["ema"]["decay"] is not None else []
+    watch = [Watch(schedule, monitor)] if isinstance(schedule, Plateau) else []
     more = [build.build(node) for node in config["callbacks"].values()]
     trainer = build_trainer(
         {**limits(config), **config["trainer"]},
         callbacks=[
-            freezing.Freeze(frozen_part, config["freeze"]),
+            freezing.Freeze(frozen_part),
+            *average,
+            *watch,
             clock,
             Means(),
             throughput,

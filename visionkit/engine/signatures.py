@@ -43,6 +43,8 @@ def problems(node: Any, key: str = "") -> Iterator[str]:
 
 def _node_problems(node: dict[str, Any], key: str) -> Iterator[str]:
     target = node["_target_"]
+    if _open(target):
+        return
     try:
         constructor = get_object(target)
     except (HydraException, ImportError, AttributeError, ValueError) as error:

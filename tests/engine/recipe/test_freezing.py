@@ -127,6 +127,40 @@ def test_from_the_epoch_on_all_is_free(tmp_path: Path) -> None:
     assert norms == [0.0] * 2 * steps + [1.0] * steps
 
 
+def test_levels_come_free_one_after_the_other_from_the_coarsest_on(tmp_path: Path) -> None:
+    """The coarse level in epoch 1, the fine one in epoch 3; broken off in epoch 2 and resumed, it is the same."""
+    given = ("freeze.stages=all", "freeze.norm=true", "freeze.until_epoch=[1,3]", "ema.decay=0.9", "epochs=4")
+    coarse = COARSE | {f"coarse.{name}" for name in STATISTICS}
+
+    class Watch(freezing.L.Callback):
+        def on_train_epoch_end(self, trainer: freezing.L.Trainer, *_: object) -> None:
+            states.append(_state(setup))
+            if trainer.current_epoch == 2:
+                trainer.save_checkpoint(tmp_path / "third.ckpt")
+
+    ends = []
+    for name, checkpoint in {"whole": None, "resumed": tmp_path / "third.ckpt"}.items():
+        setup = _setup(tmp_path / name, *given)
+        setup.trainer.callbacks.append(Watch())
+        states = [_state(setup)]
+        setup.trainer.fit(setup.module, setup.data, ckpt_path=checkpoint, weights_only=True)
+        ends.append(states[-1])
+        if checkpoint is None:
+            assert [_changed(a, b) for a, b in pairwise(states)] == [set(), coarse, coarse, ALL]
+            held = read(tmp_path / "third.ckpt")["callbacks"]["EMA"]["average"]
+            assert all(torch.equal(held[f"backbone.{name}"], states[0][name]) for name in FINE)
+    assert not _changed(*ends)
+
+
+def test_a_list_of_epochs_frees_normalisations_with_their_level() -> None:
+    """Those of levels that are not frozen come with the first, those of a level of its own with it."""
+    settings = {"stages": 1, "norm": True, "until_epoch": [4]}
+    assert freezing.choose(settings, TwoStages()).norms == {"fine.1": 4, "coarse.1": 4}
+    part = freezing.choose({"stages": "all", "norm": True, "until_epoch": [2, 5]}, TwoStages())
+    assert part.norms == {"fine.1": 5, "coarse.1": 2}
+    assert part.parameters == {**dict.fromkeys(FINE, 5), **dict.fromkeys(COARSE, 2)}
+
+
 def test_clipping_does_not_see_what_is_frozen_for_now(tmp_path: Path) -> None:
     """The same head is learnt whether the backbone is frozen for the whole training or until a later epoch."""
     heads = []
@@ -140,9 +174,9 @@ def test_clipping_does_not_see_what_is_frozen_for_now(tmp_path: Path) -> None:
 def test_a_backbone_of_the_config_freezes_by_its_levels(tmp_path: Path) -> None:
     config = plain(composed("backbone=resnet_tiny"))
     backbone = build.build(build.backbone_node(config))
-    sizes = [
-        len(freezing.choose({"stages": s, "norm": False}, backbone).parameters) for s in range(len(backbone.levels) + 1)
-    ]
+    settings = {"norm": False, "until_epoch": None}
+    counts = range(len(backbone.levels) + 1)
+    sizes = [len(freezing.choose({**settings, "stages": count}, backbone).parameters) for count in counts]
     assert sizes[0] == 0
     assert sizes == sorted(set(sizes))
     assert sizes[-1] == len(list(backbone.parameters()))
@@ -158,6 +192,17 @@ def test_a_backbone_of_the_config_freezes_by_its_levels(tmp_path: Path) -> None:
         (["freeze.until_epoch=0", "freeze.stages=1"], "freeze.until_epoch=0 is out of range"),
         (["freeze.until_epoch=2"], "freeze.until_epoch=2 needs something to be frozen"),
         (["freeze=2"], "give freeze.stages=2"),
+        (["freeze.until_epoch=[1,2]", "freeze.stages=1"], "each of the levels that freeze.stages=1 freezes, 1 in all"),
+        (["freeze.until_epoch=[2,1]", "freeze.stages=all"], "freeze.until_epoch=[2, 1] is out of order"),
+        (["freeze.until_epoch=[0,1]", "freeze.stages=all"], "freeze.until_epoch=0 is out of range"),
+        (
+            [
+                "backbone._target_=tests.engine.recipe.test_freezing.NoStages",
+                "freeze.stages=all",
+                "freeze.until_epoch=[1,2]",
+            ],
+            "only freeze.stages=all, with one epoch or none, works",
+        ),
         (
             ["backbone._target_=tests.engine.recipe.test_freezing.NoStages", "freeze.stages=1"],
             "only freeze.stages=all works",
@@ -172,9 +217,9 @@ def test_wrong_values_are_refused_before_data_is_read(overrides: list[str], said
 
 
 def test_all_of_an_unknown_backbone_can_be_frozen() -> None:
-    part = freezing.choose({"stages": "all", "norm": False}, NoStages())
-    assert part.parameters == FINE | COARSE
-    assert part.norms == {"fine.1", "coarse.1"}
+    part = freezing.choose({"stages": "all", "norm": False, "until_epoch": 3}, NoStages())
+    assert part.parameters == dict.fromkeys(FINE | COARSE, 3)
+    assert part.norms == {"fine.1": 3, "coarse.1": 3}
 
 
 @pytest.mark.slow

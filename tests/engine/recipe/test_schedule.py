@@ -6,9 +6,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
+from torch.optim import lr_scheduler
 
 from visionkit.engine.recipe.clock import Clock
-from visionkit.engine.recipe.schedule import WarmupCosine
+from visionkit.engine.recipe.schedule import Constant, OneCycle, Polynomial, WarmupCosine
 
 
 def test_values_of_the_schedule() -> None:
@@ -23,6 +25,59 @@ def test_values_of_the_schedule() -> None:
 
 def test_no_warmup_starts_at_the_top() -> None:
     assert WarmupCosine(warmup=0.0)(0.0) == 1.0
+
+
+def _rates(make: Any, steps: int) -> list[float]:
+    """Return what a schedule of PyTorch's makes of a rate of 1."""
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    schedule, rates = make(optimizer), []
+    for _ in range(steps):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    return rates
+
+
+def test_one_cycle_is_that_of_pytorch() -> None:
+    """There a cycle of 41 steps ends with the number 40, and its share of warm-up is counted in steps."""
+    theirs = _rates(
+        lambda optimizer: lr_scheduler.OneCycleLR(
+            optimizer, 1.0, total_steps=41, pct_start=11 / 41, div_factor=20, final_div_factor=50, cycle_momentum=False
+        ),
+        40,
+    )
+    factor = OneCycle(warmup=0.25, initial=0.05, final=0.001)
+    assert [factor(step / 40) for step in range(40)] == pytest.approx(theirs)
+    assert factor(0.25) == pytest.approx(1.0)
+    assert factor(1.2) == pytest.approx(0.001)
+
+
+def test_a_polynomial_is_that_of_pytorch() -> None:
+    theirs = _rates(lambda optimizer: lr_scheduler.PolynomialLR(optimizer, total_iters=20, power=0.9), 20)
+    factor = Polynomial(warmup=0.0, power=0.9)
+    assert [factor(step / 20) for step in range(20)] == pytest.approx(theirs)
+    warm = Polynomial(warmup=0.2, power=2.0, final=0.1)
+    assert [warm(p) for p in (0.1, 0.2, 0.6, 1.0, 1.1)] == pytest.approx([0.5, 1.0, 0.1 + 0.9 / 4, 0.1, 0.1])
+
+
+def test_a_constant_rate_is_reached_and_kept() -> None:
+    factor = Constant(warmup=0.1)
+    assert [factor(p) for p in (0.0, 0.05, 0.1, 0.5, 1.0)] == pytest.approx([0.01, 0.5, 1.0, 1.0, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        (OneCycle, {"initial": 0.0}),
+        (OneCycle, {"final": 2.0}),
+        (Polynomial, {"power": 0.0}),
+        (Polynomial, {"warmup": 1.0}),
+        (Constant, {"warmup": 1.0}),
+    ],
+)
+def test_impossible_values_are_refused(kind: Any, settings: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=next(iter(settings))):
+        kind(**settings)
 
 
 @pytest.mark.parametrize("settings", [{"warmup": 1.0}, {"warmup": -0.1}, {"final": 1.5}])
@@ -45,6 +100,7 @@ def test_steps_are_the_progress_without_a_budget() -> None:
         clock.on_train_batch_end(trainer, None, None, None, 0)  # type: ignore[arg-type]
         seen.append(clock.progress)
     assert seen == [0.0, 0.25, 0.5, 0.75]
+    assert [clock.at(step) for step in range(4)] == seen
     assert not trainer.should_stop
 
 
@@ -56,7 +112,7 @@ def test_a_budget_ends_the_training_and_survives_a_resume(monkeypatch: pytest.Mo
     clock.on_fit_start(trainer, None)  # type: ignore[arg-type]
     now[0] += 1.0
     clock.on_train_batch_start(trainer, None, None, 0)  # type: ignore[arg-type]
-    assert clock.progress == pytest.approx(0.5)
+    assert clock.progress == clock.at(99) == pytest.approx(0.5)
     now[0] += 4.9
     clock.on_train_batch_end(trainer, None, None, None, 0)  # type: ignore[arg-type]
     assert not trainer.should_stop

@@ -24,6 +24,10 @@ class Clock(L.Callback):
         self._start = 0.0
         self._steps = 1
 
+    def at(self, step: int) -> float:
+        """Return the progress at a step, counted from 0; with a budget that of the latest batch's start."""
+        return self.progress if self.budget is not None else step / self._steps
+
     def elapsed(self) -> float:
         """Return the seconds spent fitting so far."""
         return self._before + time.perf_counter() - self._start
