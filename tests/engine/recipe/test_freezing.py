@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.trainings import composed, frozen, train_in_two
+from tests.two_stages import TWO_STAGES, NoStages, TwoStages
 from visionkit.config.frozen import plain, thaw
 from visionkit.engine import build, launch
 from visionkit.engine.checkpoint import network_state, read
@@ -18,46 +19,12 @@ from visionkit.engine.fit import fit
 from visionkit.engine.recipe import freezing
 from visionkit.engine.setup import Setup, set_up
 from visionkit.errors import ConfigError
-from visionkit.models.contracts import Backbone
-from visionkit.types import Level
 
 HARSH = ("optimizer.weight_decay=0.5", "optimizer.lr=0.01", "trainer.gradient_clip_val=0.1")
 
 
-class TwoStages(Backbone):
-    """Two levels of a convolution and a batch normalisation each."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.levels = (Level(8, 2), Level(16, 4))
-        self.fine = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.BatchNorm2d(8))
-        self.coarse = nn.Sequential(nn.Conv2d(8, 16, 3, 2, 1), nn.BatchNorm2d(16))
-
-    def forward(self, images: Tensor) -> list[Tensor]:
-        return [fine := self.fine(images).relu(), self.coarse(fine).relu()]
-
-    def level_of(self, name: str) -> int:
-        return int(name.startswith("coarse"))
-
-
-class NoStages(TwoStages):
-    """One that does not say which stage is which."""
-
-    def level_of(self, name: str) -> int:
-        raise NotImplementedError
-
-
-def _own_nodes() -> tuple[str, ...]:
-    """Replace what vgg_tiny's node says by a class without arguments."""
-    node = plain(composed())["backbone"]
-    return (
-        "backbone._target_=tests.engine.recipe.test_freezing.TwoStages",
-        *(f"~backbone.{key}" for key in node if key != "_target_"),
-    )
-
-
 def _setup(tmp_path: Path, *overrides: str) -> Setup:
-    run_dir = frozen(tmp_path / "run", *_own_nodes(), *HARSH, *overrides)
+    run_dir = frozen(tmp_path / "run", *TWO_STAGES, *HARSH, *overrides)
     return set_up(thaw(run_dir), run_dir, progress_bar=False)
 
 
@@ -197,21 +164,21 @@ def test_a_backbone_of_the_config_freezes_by_its_levels(tmp_path: Path) -> None:
         (["freeze.until_epoch=[0,1]", "freeze.stages=all"], "freeze.until_epoch=0 is out of range"),
         (
             [
-                "backbone._target_=tests.engine.recipe.test_freezing.NoStages",
+                "backbone._target_=tests.two_stages.NoStages",
                 "freeze.stages=all",
                 "freeze.until_epoch=[1,2]",
             ],
             "only freeze.stages=all, with one epoch or none, works",
         ),
         (
-            ["backbone._target_=tests.engine.recipe.test_freezing.NoStages", "freeze.stages=1"],
+            ["backbone._target_=tests.two_stages.NoStages", "freeze.stages=1"],
             "only freeze.stages=all works",
         ),
     ],
 )
 def test_wrong_values_are_refused_before_data_is_read(overrides: list[str], said: str) -> None:
     with pytest.raises(ConfigError) as raised:
-        launch.check(composed(*_own_nodes(), *overrides))
+        launch.check(composed(*TWO_STAGES, *overrides))
     assert said in str(raised.value)
     assert len(str(raised.value).splitlines()) == 1
 
@@ -226,7 +193,7 @@ def test_all_of_an_unknown_backbone_can_be_frozen() -> None:
 @pytest.mark.parametrize(
     ("backbone", "until", "held"),
     [
-        (_own_nodes(), "null", FINE | NORMS),
+        (TWO_STAGES, "null", FINE | NORMS),
         # Without batch statistics, which of halves are not those of the whole.
         (("backbone=lenet",), "1", {"stages.0.0.1.0.weight", "stages.0.0.1.0.bias"}),
     ],
