@@ -102,4 +102,6 @@ def test_every_option_of_the_config_passes(choice: str, tmp_path: Path) -> None:
         config.data.root = str(tmp_path)
     if choice == "backbone=inception_v3":
         config.data.size = 80  # its layers as published, which do not pad, need that much
+    if choice == "optimizer=torch":
+        config.optimizer._target_ = "torch.optim.RMSprop"
     check(config)

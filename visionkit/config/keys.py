@@ -114,10 +114,9 @@ class Keys:
         if exists:
             return f"{typed}: {key} is there already; change it without the +: {typed.lstrip('+')}"
         parent, _, name = key.rpartition(".")
-        node = OmegaConf.select(self.config, parent) if parent else self.config
         if name == "_target_":  # a part of one's own, whose other arguments may follow
             self.new_nodes.add(parent)
-        if parent in self.new_nodes or (isinstance(node, DictConfig) and "_target_" in node):
+        if parent in self.new_nodes or f"{parent}._target_" in self.keys:
             self.added.append(typed)
             return None
         return f"{typed}: {self._unknown(key)}"
@@ -127,7 +126,7 @@ class Keys:
         parent, _, name = key.rpartition(".")
         siblings = [k.rpartition(".")[2] for k in self.keys if k.rpartition(".")[0] == parent]
         node = OmegaConf.select(self.config, parent) if parent else None
-        built = isinstance(node, DictConfig) and "_target_" in node
+        built = f"{parent}._target_" in self.keys  # `in` of a DictConfig overlooks what is missing
         if not built and parent in self.choices and (having := self._options_with(parent, name)):
             choose = " or ".join(f"{parent}={option}" for option in having)
             return f"{parent}={self.choices[parent]} has no setting {name}; choose {choose}"
