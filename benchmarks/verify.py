@@ -7,11 +7,11 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks import controls, families, seeds, transfer
+from benchmarks import averaging, controls, families, seeds, transfer
 from benchmarks.session import Session, TrainingError
 from visionkit.engine.checkpoint import load_model
 
-PARTS = ("seeds", "own_data", "transfer", "controls", "families")
+PARTS = ("seeds", "averaging", "own_data", "transfer", "controls", "families")
 
 
 def main() -> None:
@@ -27,6 +27,8 @@ def main() -> None:
         try:
             if part == "seeds":
                 complaints += seeds.run(session)
+            elif part == "averaging":
+                complaints += averaging.run(session)
             elif part == "own_data":
                 complaints += seeds.run_own_data(session)
             elif part == "controls":
