@@ -6,15 +6,13 @@ import random
 from pathlib import Path
 from typing import Any
 
-import lightning as L
 import pytest
 import torch
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from tests.engine.recipe.rates import rates_of
 from tests.trainings import OWN_BACKBONE, frozen
-from visionkit.config.frozen import thaw
 from visionkit.engine.recipe.plateau import Plateau
-from visionkit.engine.setup import set_up
 
 
 def test_it_falls_where_pytorchs_does() -> None:
@@ -50,29 +48,15 @@ def test_impossible_values_are_refused(settings: dict[str, Any]) -> None:
         Plateau(**settings)
 
 
-class Rates(L.Callback):
-    """Notes the rate of each step."""
-
-    def __init__(self) -> None:
-        self.seen: list[float] = []
-
-    def on_train_batch_start(self, trainer: L.Trainer, *_: object) -> None:
-        self.seen.append(trainer.optimizers[0].param_groups[0]["lr"])
-
-
 def test_a_training_is_slowed_down_and_resumed_in_between(tmp_path: Path) -> None:
     """At a rate of nearly nothing the first validation stays the best."""
     given = (
         *OWN_BACKBONE, "optimizer=sgd", "optimizer.lr=1e-12", "scheduler=plateau", "scheduler.warmup=0.0",
-        "scheduler.patience=2", "epochs=6", "task.monitor=accuracy",
+        "scheduler.patience=2", "epochs=6",
     )  # fmt: skip
 
     def train(name: str, checkpoint: Path | None, *more: str) -> list[float]:
-        run_dir = frozen(tmp_path / name, *given, *more)
-        setup = set_up(thaw(run_dir), run_dir, progress_bar=False)
-        setup.trainer.callbacks.append(rates := Rates())
-        setup.trainer.fit(setup.module, setup.data, ckpt_path=checkpoint, weights_only=True)
-        return rates.seen
+        return rates_of(frozen(tmp_path / name, *given, *more), checkpoint)
 
     rates = train("whole", None)
     # An epoch has five steps; that behind the validation still has the rate which was set before it.

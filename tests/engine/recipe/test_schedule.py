@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 import torch
 from torch.optim import lr_scheduler
 
+from tests.engine.recipe.rates import rates_of
+from tests.trainings import OWN_BACKBONE, frozen
 from visionkit.engine.recipe.clock import Clock
 from visionkit.engine.recipe.schedule import Constant, OneCycle, Polynomial, WarmupCosine
 
@@ -84,6 +87,18 @@ def test_impossible_values_are_refused(kind: Any, settings: dict[str, float]) ->
 def test_fractions_are_checked(settings: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="fractions"):
         WarmupCosine(**settings)
+
+
+@pytest.mark.parametrize("accumulated", [1, 2])
+def test_each_step_of_a_training_has_the_rate_of_its_place(tmp_path: Path, accumulated: int) -> None:
+    """Five batches an epoch are five steps, or three."""
+    run_dir = frozen(
+        tmp_path / "run", *OWN_BACKBONE, "epochs=2", "optimizer.lr=0.01", "scheduler.warmup=0.5",
+        f"trainer.accumulate_grad_batches={accumulated}",
+    )  # fmt: skip
+    factor = WarmupCosine(warmup=0.5, final=0.01)
+    places = {1: [step / 10 for step in range(10)], 2: [step / 6 for step in (0, 0, 1, 1, 2, 3, 3, 4, 4, 5)]}
+    assert rates_of(run_dir) == pytest.approx([0.01 * factor(place) for place in places[accumulated]])
 
 
 def _trainer(**fields: Any) -> Any:
