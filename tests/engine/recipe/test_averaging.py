@@ -102,7 +102,7 @@ def test_an_evaluation_behind_the_training_sees_what_was_loaded(tmp_path: Path) 
             value.fill_(0.25)
     shown = []
     setup.trainer.callbacks.append(
-        At(on_validation_batch_start=lambda _, module: shown.append(next(module.network.backbone.parameters())))
+        At(on_validation_batch_start=lambda _, module: shown.append(next(module.network.parameters()).clone()))
     )
     setup.trainer.validate(setup.module, setup.data, verbose=False)
     assert shown
