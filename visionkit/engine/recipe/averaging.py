@@ -34,8 +34,11 @@ class EMA(L.Callback):
         self._shows_average = False
         self._seen = 0
 
-    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Begin with the weights as they are, unless a checkpoint brought an average."""
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Begin with the weights as they are, unless a checkpoint brought an average.
+
+        Only now is all of a checkpoint restored, the number of the step last.
+        """
         network = cast(nn.Module, pl_module.network)
         self._live = {name: value for name, value in network.state_dict().items() if value.is_floating_point()}
         begun = self._other or self._live

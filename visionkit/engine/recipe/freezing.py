@@ -109,7 +109,8 @@ class Freeze(L.Callback):
             return
         parameters = dict(_backbone(pl_module).named_parameters())
         for name, free in self._part.parameters.items():
-            parameters[name].requires_grad_(free < math.inf)
+            if free == math.inf:
+                parameters[name].requires_grad_(False)
         if trainer.is_global_zero:
             log.info(
                 "freeze: %d of the backbone's %d parameter tensors stay as they are, %d batch normalisations use their "

@@ -20,6 +20,8 @@ class Plateau:
     warm-up. PyTorch's ReduceLROnPlateau sets the rates of an optimizer by itself, so that nothing else can: no warm-up.
     """
 
+    _STATE = ("lowered", "best", "without", "progress")
+
     def __init__(self, warmup: float = 0.05, factor: float = 0.1, patience: int = 5, final: float = 0.001) -> None:
         check_fractions(warmup, final)
         if not 0 < factor < 1:
@@ -35,24 +37,33 @@ class Plateau:
         self.best = -math.inf
         self.without = 0
         """Validations since the last new best, or since the rate was last lowered."""
-        self._progress = 0.0
+        self.progress = 0.0
 
     def __call__(self, progress: float) -> float:
         """Return the factor at `progress`, 0 (start) to 1 (end)."""
-        self._progress = progress
+        self.progress = progress
         return rising(progress, self.warmup) * self.lowered
 
     def observe(self, value: float) -> bool:
         """Take the monitor of a validation, larger being better; return whether the rate falls."""
         better = value > self.best
         self.best = max(value, self.best)
-        self.without = 0 if better or self._progress < self.warmup else self.without + 1
+        self.without = 0 if better or self.progress < self.warmup else self.without + 1
         if self.without < self.patience:
             return False
         self.without = 0
         before = self.lowered
         self.lowered = max(before * self.factor, self.final)
         return self.lowered < before
+
+    def state_dict(self) -> dict[str, float]:
+        """Return what it has seen and done."""
+        return {name: getattr(self, name) for name in self._STATE}
+
+    def load_state_dict(self, state_dict: dict[str, float]) -> None:
+        """Go on from there."""
+        for name in self._STATE:
+            setattr(self, name, state_dict[name])
 
 
 class Watch(L.Callback):
@@ -77,12 +88,8 @@ class Watch(L.Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Return what the schedule has seen and done."""
-        seen = self._schedule
-        return {"best": seen.best, "without": seen.without, "lowered": seen.lowered, "progress": seen._progress}
+        return self._schedule.state_dict()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Let the schedule go on from there."""
-        self._schedule.best = state_dict["best"]
-        self._schedule.without = state_dict["without"]
-        self._schedule.lowered = state_dict["lowered"]
-        self._schedule._progress = state_dict["progress"]
+        self._schedule.load_state_dict(state_dict)
