@@ -73,6 +73,7 @@ def _contradictions(config: DictConfig) -> Iterator[str]:
     yield from _freezing(config.get("freeze"))
     yield from _averaging(config)
     yield from _waiting(config)
+    yield from _tuning(config)
     yield from head_problems(config)
     for key, loss in losses(config):
         if loss.get("class_weights") == "balanced" and loss.get("class_balance"):
@@ -112,6 +113,23 @@ def _waiting(config: DictConfig) -> Iterator[str]:
             f"callbacks.early_stopping.patience={ends} ends the training before scheduler.patience={lowers} lowers the "
             f"learning rate; give callbacks.early_stopping.patience={2 * lowers} or the like"
         )
+
+
+def _tuning(config: DictConfig) -> Iterator[str]:
+    tune, trainer = config.get("tune"), config.get("trainer") or {}
+    if tune is None:
+        return
+    several = [f"trainer.{key}={trainer[key]}" for key in ("devices", "num_nodes") if trainer.get(key, 1) != 1]
+    if several:
+        yield (
+            f"tune={tune} runs in one process, but {' and '.join(several)}; add "
+            f"{' '.join(key.partition('=')[0] + '=1' for key in several)}: what it finds for a data.batch_size holds "
+            "for several too, as that is the batch of all processes together"
+        )
+    if config.get("resume") is not None:
+        yield f"tune={tune} begins as a training does, and resume={config.resume} goes on with one; give one of them"
+    if tune == "lr" and not isinstance((config.get("optimizer") or {}).get("lr"), int | float):
+        yield "tune=lr needs a rate of the optimizer to compare with; give optimizer.lr=0.001 or the like"
 
 
 def _budget(key: str, value: Any) -> None:
@@ -235,6 +253,7 @@ _CHECKS: dict[str, Callable[[str, Any], None]] = {
     "seed": _whole(0),
     "epochs": _whole(1, or_null=True),
     "budget": _budget,
+    "tune": _unless_null(lambda value: _one_of("lr", "batch")("tune", value)),
     "channels_last": _switch,
     "init.strict": _switch,
     "freeze.stages": _stages,

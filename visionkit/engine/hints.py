@@ -156,7 +156,7 @@ def unseen_classes(facts: Facts) -> str | None:
 
 
 def again(command: str, changes: Mapping[str, str]) -> str:
-    """Return a command with some settings changed, to be run in a folder of its own; for a sweep the changes alone."""
+    """Return a command of a training with some settings changed, in a folder of its own; for a sweep the changes."""
     new = [f"{key}={value}" for key, value in changes.items()]
     try:
         words = [_as_typed(word) for word in shlex.split(command)]
@@ -164,7 +164,7 @@ def again(command: str, changes: Mapping[str, str]) -> str:
         return " ".join(new)
     if {"-m", "--multirun"} & set(words[3:]):  # the first -m is Python's
         return " ".join(new)
-    keys = {"run_dir", *changes}
+    keys = {"run_dir", "tune", *changes}
     return shlex.join([*(word for word in words if word.partition("=")[0] not in keys), *new])
 
 

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from html import escape
 
-STYLE = """
-:root { color-scheme: light dark; --ink: #1c2430; --dim: #5b6675; --line: #d5dbe3; --back: #ffffff; --band: #f3f5f8;
-  --a: #2b6cb0; --b: #b7791f; --c: #2f855a; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6eaf0; --dim: #9aa5b4; --line: #3a4452; --back: #14181f;
-  --band: #1d232c; --a: #63b3ed; --b: #ecc94b; --c: #68d391; } }
+LIGHT = {
+    "ink": "#1c2430", "dim": "#5b6675", "line": "#d5dbe3", "back": "#ffffff", "band": "#f3f5f8",
+    "a": "#2b6cb0", "b": "#b7791f", "c": "#2f855a",
+}  # fmt: skip
+DARK = {
+    "ink": "#e6eaf0", "dim": "#9aa5b4", "line": "#3a4452", "back": "#14181f", "band": "#1d232c",
+    "a": "#63b3ed", "b": "#ecc94b", "c": "#68d391",
+}  # fmt: skip
+"""The colours of pages and drawings, by what they are for; `a`, `b` and `c` tell things apart."""
+
+
+def _variables(colours: Mapping[str, str]) -> str:
+    return " ".join(f"--{name}: {colour};" for name, colour in colours.items())
+
+
+_ROOT = f"""
+:root {{ color-scheme: light dark; {_variables(LIGHT)} }}
+@media (prefers-color-scheme: dark) {{ :root {{ {_variables(DARK)} }} }}
+"""
+STYLE = (
+    _ROOT
+    + """
 body { margin: 2rem auto; max-width: 76rem; padding: 0 1rem; font: 15px/1.45 system-ui, sans-serif; color: var(--ink);
   background: var(--back); }
 h1 { font-size: 1.5rem; margin-bottom: 0; } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; }
@@ -24,6 +41,7 @@ th, td { padding: .15rem .6rem; text-align: right; white-space: nowrap; border-b
 th { color: var(--dim); font-weight: 600; } .name { text-align: left; font-family: ui-monospace, monospace; }
 .kind { text-align: left; } tr.part td { text-align: left; font-weight: 600; background: var(--band); }
 """
+)
 
 _DIM = ' class="dim"'
 
@@ -46,9 +64,10 @@ def rect(left: float, top: float, wide: float, high: float, style: str) -> str:
     return f'<rect x="{left:.1f}" y="{top:.1f}" width="{max(wide, 0.5):.1f}" height="{high:.1f}" style="{style}"/>'
 
 
-def text(left: float, base: float, words: str, *, dim: bool = False) -> str:
-    """Return a line of text of a drawing, its base line at `base`."""
-    return f'<text x="{left:.1f}" y="{base:.1f}"{_DIM if dim else ""}>{escape(words)}</text>'
+def text(left: float, base: float, words: str, *, dim: bool = False, anchor: str = "start") -> str:
+    """Return a line of text of a drawing, its base line at `base`; `left` is where its `anchor` lies."""
+    place = "" if anchor == "start" else f' text-anchor="{anchor}"'
+    return f'<text x="{left:.1f}" y="{base:.1f}"{place}{_DIM if dim else ""}>{escape(words)}</text>'
 
 
 def svg(wide: float, high: float, marks: Iterable[str], label: str) -> str:

@@ -81,6 +81,10 @@ def _check(trials: Sequence[Trial]) -> None:
     found: dict[str, list[int]] = {}
     for number, trial in enumerate(trials):
         trial.config.name = trial.choices["task"]
+        if trial.config.tune is not None:
+            found.setdefault(
+                f"-m compares trainings, and tune={trial.config.tune} begins none; tune without -m", []
+            ).append(number)
         try:
             check(trial.config)
         except ConfigError as error:

@@ -11,11 +11,19 @@ BUG = 1
 
 
 def work(run_dir: Path) -> float | None:
-    """Train a run and return the monitor's value; a bug of ours ends the process with its traceback in the log too."""
+    """Train a run and return the monitor's value, or tune it and return None.
+
+    A bug of ours ends the process with its traceback in the log too.
+    """
+    from visionkit.config.frozen import thaw
     from visionkit.engine.fit import fit
+    from visionkit.engine.tuning.tune import tune
     from visionkit.errors import UserError
 
     try:
+        if thaw(run_dir).get("tune"):
+            tune(run_dir)
+            return None
         return fit(run_dir)
     except UserError:
         raise
