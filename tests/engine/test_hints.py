@@ -123,6 +123,11 @@ def test_a_path_stands_in_the_command_as_it_was_typed(root: str, monkeypatch: py
     assert rewrite(again[3:]) == [*arguments, "seed=1"]
 
 
+def test_a_command_that_tuned_is_that_of_a_training() -> None:
+    command = "python -m visionkit.train optimizer.lr=1 tune=lr run_dir=here seed=1"
+    assert hints.again(command, {"optimizer.lr": "2"}) == "python -m visionkit.train seed=1 optimizer.lr=2"
+
+
 def test_a_command_that_cannot_be_taken_apart_leaves_the_settings() -> None:
     assert hints.again('python -m visionkit.train data.root=5"', {"a": "b"}) == "a=b"
 

@@ -88,6 +88,16 @@ def test_ctrl_c_ends_the_sweep_and_shows_what_there_is(
     assert (tmp_path / "mine" / "trials.csv").read_text().count("\n") == 3
 
 
+def test_tuning_is_no_trial(
+    workers: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        swept(monkeypatch, *SPACE[:-1], "tune=null,lr")
+    assert ended.value.code == 2
+    assert "trial 1: -m compares trainings, and tune=lr begins none; tune without -m" in capsys.readouterr().err
+    assert not workers
+
+
 def test_sweeps_do_not_share_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     first = sweep_dir(None, "detection", ["a=1,2", "b=3"])

@@ -140,14 +140,13 @@ class Panel(NamedTuple):
             )
 
     def band(self, low: float, high: float, words: str) -> Iterator[str]:
-        """Yield a ground behind a part of the horizontal axis, with words at its top where they have room."""
+        """Yield a ground behind a part of the horizontal axis, with words that end at its upper right."""
         left, right = self.across(low), self.across(high)
         yield (
             f'<rect class="fill-band" x="{left:.1f}" y="{self.top:.1f}" width="{right - left:.1f}" '
             f'height="{self.high:.1f}"/>'
         )
-        if right - left > 7.5 * len(words):
-            yield text((left + right) / 2, self.top + 20, words, dim=True, anchor="middle")
+        yield text(right - 8, self.top + 20, words, dim=True, anchor="end")
 
 
 def _within(

@@ -122,7 +122,7 @@ def _decade(panel: Panel, rate: float, lowest: float, loss: float) -> Iterator[s
     """Yield the way from the lowest point down to the suggestion."""
     start, end, y = panel.across(lowest) - 8, panel.across(rate) + 3, panel.down(loss)
     yield f'<path class="draw-c" d="M{start:.1f} {y:.1f}H{end:.1f}m6 -4l-6 4l6 4"/>'
-    yield text((start + end) / 2, y + 18, "a tenth", anchor="middle")
+    yield text((start + end) / 2, y + 18, "a third", anchor="middle")
 
 
 def _legend(right: float, base: float, entries: Sequence[tuple[str, str]]) -> Iterator[str]:

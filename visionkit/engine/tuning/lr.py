@@ -77,7 +77,7 @@ def tune(setup: Setup, run_dir: Path) -> None:
     batch = config["data"]["batch_size"]
     result = {
         "suggestion": rate,
-        "rule": "a tenth of the rate at which the smoothed loss is lowest",
+        "rule": "a third of the rate at which the smoothed loss is lowest",
         "configured": configured,
         "lowest": {"rate": curve.rates[found.lowest], "loss": found.smoothed[found.lowest]} if curve.rates else None,
         "diverged": curve.diverged,
@@ -105,7 +105,7 @@ def tune(setup: Setup, run_dir: Path) -> None:
         return
     end = f"it diverged at {curve.diverged:.2g}" if curve.diverged else "it did not diverge"
     log.info(
-        "rate      %g, a tenth of %.2g, where the smoothed loss is lowest; %s (configured: %g)",
+        "rate      %g, a third of %.2g, where the smoothed loss is lowest; %s (configured: %g)",
         rate, curve.rates[found.lowest], end, configured,
     )  # fmt: skip
     log.info("          It holds for batches of %d: with another data.batch_size, tune it again.", batch)
