@@ -76,7 +76,8 @@ def test_batch_sizes() -> None:
     assert [506 - y for _, y in dots[3:]] == pytest.approx(
         [(506 - dots[5][1]) * used / 2 for used in (1, 1, 2)], abs=0.2
     )
-    assert drawn.count("does not fit") == 2
+    assert drawn.count("does not fit") == 1
+    assert drawn.count('fill-band"') == 2
     assert ">limit<" in drawn
     assert ">limit<" not in batch_sizes(rows, 8, 4, limit=9 * GB, failed=None, title="digits")
 

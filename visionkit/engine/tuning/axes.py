@@ -146,7 +146,8 @@ class Panel(NamedTuple):
             f'<rect class="fill-band" x="{left:.1f}" y="{self.top:.1f}" width="{right - left:.1f}" '
             f'height="{self.high:.1f}"/>'
         )
-        yield text(right - 8, self.top + 20, words, dim=True, anchor="end")
+        if words:
+            yield text(right - 8, self.top + 20, words, dim=True, anchor="end")
 
 
 def _within(

@@ -84,7 +84,7 @@ def tune(setup: Setup, run_dir: Path) -> None:
         if row is None:
             log.info("batch %6d  does not fit", size)
         else:
-            log.info("batch %6d  %8.1f images/s  %6.2f GB", size, row.images_per_second, row.peak_memory / 2**30)
+            log.info("batch %6d  %8.1f images/s  %6.2f GiB", size, row.images_per_second, row.peak_memory / 2**30)
         return row
 
     rows, failed = sizes.by_memory(measure, most) if on_gpu else sizes.by_speed(measure, most, floor, limit)
@@ -107,7 +107,7 @@ def tune(setup: Setup, run_dir: Path) -> None:
         "command": command,
     }
     (run_dir / "batch.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    drawn = batch_sizes(rows, found, configured, limit, failed, f"{setup.config['name']} on one {device.type.upper()}")
+    drawn = batch_sizes(rows, found, configured, limit, failed, f"{setup.config['name']}, {'GPU' if on_gpu else 'CPU'}")
     (run_dir / "batch.svg").write_text(drawn, encoding="utf-8")
     log.info("\npicture   %s\nfigures   %s", short(run_dir / "batch.svg"), short(run_dir / "batch.json"))
     log.info("batch     %d, %s (configured: %d)", found, rule, configured)
@@ -138,5 +138,6 @@ def _measure(setup: Setup, size: int, device: torch.device) -> sizes.Row | None:
     else:
         fits = True
     used = torch.cuda.max_memory_reserved(device) if device.type == "cuda" else memory.peak()
-    garbage_collection_cuda()  # outside of the handler, whose traceback holds what the batch had taken
+    if device.type == "cuda" or not fits:
+        garbage_collection_cuda()  # outside of the handler, whose traceback holds what the batch had taken
     return sizes.Row(size, round(watch.images_per_second, 2), used) if fits else None

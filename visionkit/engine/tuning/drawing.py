@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from visionkit.engine.html import text
 from visionkit.engine.tuning.axes import Axis, Panel, picture
-from visionkit.engine.tuning.rule import Curve, Suggestion
+from visionkit.engine.tuning.rule import Curve, Suggestion, rates
 from visionkit.engine.tuning.sizes import ENOUGH, Row
 
 _WIDE = 880
@@ -20,7 +20,7 @@ def range_test(curve: Curve, found: Suggestion, rate: float | None, configured: 
     `title` says what was trained. The field ends somewhat above where the loss began: what a loss that diverges
     climbs to would flatten all that matters.
     """
-    panel = Panel(_LEFT, 142, _FIELD, 300, _over(curve, configured), _height(curve, found))
+    panel = Panel(_LEFT, 142, _FIELD, 300, _over(configured), _height(curve, found))
     raw = zip(curve.rates, curve.losses, strict=True)
     smoothed = list(zip(curve.rates, found.smoothed, strict=True))
     x, y = smoothed[found.lowest]
@@ -34,9 +34,12 @@ def range_test(curve: Curve, found: Suggestion, rate: float | None, configured: 
         panel.curve(smoothed, "draw-a thick"),
         *_choices(panel, rate, configured),
     ]
-    if rate is not None:
-        marks += _decade(panel, rate, x, y)
-    marks.append(panel.dot(x, y, "fill-a draw-back"))
+    if rate is None:
+        marks.append(
+            text(_LEFT, 76, "No suggestion: the loss fell by no more than it differs from batch to batch.", dim=True)
+        )
+    else:
+        marks += [*_third(panel, rate, x, y), panel.dot(x, y, "fill-a draw-back")]
     seen = f"suggested {rate:g}" if rate is not None else "no suggestion"
     return picture(_WIDE, 510, marks, f"Loss over the learning rate of {title}: {seen}, configured {configured:g}")
 
@@ -49,7 +52,7 @@ def batch_sizes(rows: Sequence[Row], found: int, configured: int, limit: int, fa
     """
     tried = [row.batch_size for row in rows]
     ends = [*tried, configured, *([failed] if failed else [])]
-    over = Axis(min(ends) / 1.15, max(ends) * 1.15, log=True)
+    over = Axis(min(ends) / 1.15, max([*(1.15 * end for end in ends), 2.4 * (failed or 0)]), log=True)
     speeds = [row.images_per_second for row in rows]
     used = [row.peak_memory / 2**30 for row in rows]
     speed = Panel(_LEFT, 138, _FIELD, 190, over, Axis(0, max(speeds) * 1.15))
@@ -62,14 +65,14 @@ def batch_sizes(rows: Sequence[Row], found: int, configured: int, limit: int, fa
     ]
     for panel, values, x_label, y_label in (
         (speed, speeds, "", "images a second"),
-        (memory, used, "images a batch", "peak memory, GB"),
+        (memory, used, "images a batch", "peak memory, GiB"),
     ):
         if failed:
-            marks += panel.band(failed, over.high, "does not fit")
+            marks += panel.band(failed, over.high, "does not fit" if panel is speed else "")
         marks += panel.frame(x_label, y_label, ticks)
         if panel is memory and limit / 2**30 < memory.y.high:
             y = panel.down(limit / 2**30)
-            marks.append(f'<path class="draw-b dashed" d="M{panel.left} {y:.1f}H{panel.right}"/>')
+            marks.append(f'<path class="draw-dim dashed" d="M{panel.left} {y:.1f}H{panel.right}"/>')
             marks.append(text(panel.left + 8, y - 6, "limit", dim=True))
         marks += _choices(panel, found, configured, words=panel is speed)
         points = list(zip(tried, values, strict=True))
@@ -107,8 +110,10 @@ def _choices(panel: Panel, found: float | None, configured: float, *, words: boo
         yield from panel.mark(value, colour, name, ends=len(lines) > 1 and place == 0, dashed=what == "configured")
 
 
-def _over(curve: Curve, configured: float) -> Axis:
-    return Axis(min(curve.rates[0], configured), max(curve.rates[-1] * 1.3, configured), log=True)
+def _over(configured: float) -> Axis:
+    """Return an axis for all rates that may be tried: how early a test was ended can be seen."""
+    tried = rates()
+    return Axis(min(tried[0], configured), max(tried[-1] * 1.3, configured * 1.1), log=True)
 
 
 def _height(curve: Curve, found: Suggestion) -> Axis:
@@ -118,7 +123,7 @@ def _height(curve: Curve, found: Suggestion) -> Axis:
     return Axis(low - 0.14 * room, high + 0.2 * room)
 
 
-def _decade(panel: Panel, rate: float, lowest: float, loss: float) -> Iterator[str]:
+def _third(panel: Panel, rate: float, lowest: float, loss: float) -> Iterator[str]:
     """Yield the way from the lowest point down to the suggestion."""
     start, end, y = panel.across(lowest) - 8, panel.across(rate) + 3, panel.down(loss)
     yield f'<path class="draw-c" d="M{start:.1f} {y:.1f}H{end:.1f}m6 -4l-6 4l6 4"/>'
