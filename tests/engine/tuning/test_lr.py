@@ -141,11 +141,15 @@ def test_groups_keep_the_ratio_of_their_rates() -> None:
     assert trainer.strategy.lr_scheduler_configs == []
 
 
-def test_a_network_is_tuned_from_its_frozen_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_network_is_tuned_from_its_frozen_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
     overrides = ("data=sklearn_digits", "data.size=32", "data.batch_size=16", "trainer=cpu", "seed=3")
     run_dir = frozen(tmp_path / "run", *overrides, "tune=lr", "callbacks=early_stopping", small=False)
     assert work(run_dir) is None
     assert sorted(path.name for path in run_dir.iterdir()) == ["config.yaml", "lr.json", "lr.svg", "train.log"]
+    assert list(tmp_path.iterdir()) == [run_dir]
     found = json.loads((run_dir / "lr.json").read_text())
     assert 1e-4 < found["suggestion"] < 0.1
     assert found["suggestion"] * 3 == pytest.approx(found["lowest"]["rate"], rel=0.05)

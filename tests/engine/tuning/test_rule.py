@@ -104,7 +104,8 @@ def test_divergence() -> None:
     assert diverges([2.0, math.inf])
     falling = [2.0, 1.5, 1.0, 0.5, 0.3, 0.2]
     assert not diverges(falling)
-    assert not diverges([*falling, 1.9])  # above four times the lowest, but not above the start
+    assert not diverges([2.0, *[0.1] * 20, *[1.0] * 9])  # above four times the lowest, but not above the start
+    assert diverges([0.5, *[0.1] * 20, *[1.0] * 9])
     assert not diverges([2.0] * 20 + [5.0])  # a single hard batch
     assert diverges([2.0] * 20 + [5.0, 9.0, 12.0, 20.0, 30.0])
     assert diverges([*falling, 1e9])
