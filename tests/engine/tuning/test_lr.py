@@ -179,3 +179,14 @@ def test_what_is_frozen_does_not_move(tmp_path: Path, monkeypatch: pytest.Monkey
     first = {name for name in before if setup.module.network.backbone.level_of(name) == 0}
     assert first
     assert moved == set(before) - first
+
+
+def test_all_heads_take_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lr, "rates", lambda: FEW[:5])
+    run_dir = frozen(tmp_path / "run", "tune=lr", "task=multitask", "data.num_scenes=16")
+    setup = set_up(thaw(run_dir), run_dir, progress_bar=False)
+    before = {name: tensor.clone() for name, tensor in setup.module.network.heads.named_parameters()}
+    lr.tune(setup, run_dir)
+    after = dict(setup.module.network.heads.named_parameters())
+    assert len({name.partition(".")[0] for name in before if not torch.equal(before[name], after[name])}) > 1
+    assert json.loads((run_dir / "lr.json").read_text())["start"] > 2

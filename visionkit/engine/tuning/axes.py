@@ -140,11 +140,11 @@ class Panel(NamedTuple):
             )
 
     def band(self, low: float, high: float, words: str) -> Iterator[str]:
-        """Yield a ground behind a part of the horizontal axis, with words that end at its upper right."""
+        """Yield a ground that covers the frame in a part of the horizontal axis; its words end at the upper right."""
         left, right = self.across(low), self.across(high)
         yield (
             f'<rect class="fill-band" x="{left:.1f}" y="{self.top:.1f}" width="{right - left:.1f}" '
-            f'height="{self.high:.1f}"/>'
+            f'height="{self.high - 1:.1f}"/>'
         )
         if words:
             yield text(right - 8, self.top + 20, words, dim=True, anchor="end")

@@ -28,8 +28,8 @@ def range_test(curve: Curve, found: Suggestion, rate: float | None, configured: 
         f'<text class="title" x="{_LEFT}" y="34">Learning-rate range test</text>',
         text(_LEFT, 56, title, dim=True),
         *_legend(_WIDE - _RIGHT, 34, (("draw-a thin faint", "each step"), ("draw-a thick", "smoothed"))),
-        *(panel.band(curve.diverged, panel.x.high, "diverged") if curve.diverged else ()),
         *panel.frame("learning rate", "loss after the step"),
+        *(panel.band(curve.diverged, panel.x.high, "diverged") if curve.diverged else ()),
         panel.curve(raw, "draw-a thin faint"),
         panel.curve(smoothed, "draw-a thick"),
         *_choices(panel, rate, configured),
@@ -67,9 +67,9 @@ def batch_sizes(rows: Sequence[Row], found: int, configured: int, limit: int, fa
         (speed, speeds, "", "images a second"),
         (memory, used, "images a batch", "peak memory, GiB"),
     ):
+        marks += panel.frame(x_label, y_label, ticks)
         if failed:
             marks += panel.band(failed, over.high, "does not fit" if panel is speed else "")
-        marks += panel.frame(x_label, y_label, ticks)
         if panel is memory and limit / 2**30 < memory.y.high:
             y = panel.down(limit / 2**30)
             marks.append(f'<path class="draw-dim dashed" d="M{panel.left} {y:.1f}H{panel.right}"/>')

@@ -10,7 +10,8 @@ from visionkit.config.command import INTERRUPTED
 from visionkit.engine.recipe.clock import Clock
 from visionkit.engine.setup import Setup, build_trainer
 
-_RECIPE = "visionkit.engine.recipe."
+_OF_A_STEP = ("visionkit.engine.recipe.", "visionkit.engine.speed.")
+"""Where the callbacks are that change what a step does."""
 
 
 class Watch(L.Callback):
@@ -57,10 +58,10 @@ def run(setup: Setup, watch: Watch) -> None:
     training do not, nor the config's own.
     """
     callbacks: list[L.Callback] = setup.trainer.callbacks  # type: ignore[attr-defined]  # set outside its class
-    recipe = [callback for callback in callbacks if type(callback).__module__.startswith(_RECIPE)]
+    kept = [callback for callback in callbacks if type(callback).__module__.startswith(_OF_A_STEP)]
     trainer = build_trainer(
         setup.config["trainer"],
-        callbacks=[*(callback for callback in recipe if not isinstance(callback, Clock)), watch],
+        callbacks=[*(callback for callback in kept if not isinstance(callback, Clock)), watch],
         max_epochs=-1,
         min_epochs=0,
         max_steps=-1,
