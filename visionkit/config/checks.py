@@ -13,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from visionkit.config import values
 from visionkit.config.folders import conf_dir, options
 from visionkit.config.head_checks import head_problems, losses
+from visionkit.config.tuning_checks import tuning_problems
 from visionkit.errors import ConfigError
 
 
@@ -73,7 +74,7 @@ def _contradictions(config: DictConfig) -> Iterator[str]:
     yield from _freezing(config.get("freeze"))
     yield from _averaging(config)
     yield from _waiting(config)
-    yield from _tuning(config)
+    yield from tuning_problems(config)
     yield from head_problems(config)
     for key, loss in losses(config):
         if loss.get("class_weights") == "balanced" and loss.get("class_balance"):
@@ -113,23 +114,6 @@ def _waiting(config: DictConfig) -> Iterator[str]:
             f"callbacks.early_stopping.patience={ends} ends the training before scheduler.patience={lowers} lowers the "
             f"learning rate; give callbacks.early_stopping.patience={2 * lowers} or the like"
         )
-
-
-def _tuning(config: DictConfig) -> Iterator[str]:
-    tune, trainer = config.get("tune"), config.get("trainer") or {}
-    if tune is None:
-        return
-    several = [f"trainer.{key}={trainer[key]}" for key in ("devices", "num_nodes") if trainer.get(key, 1) != 1]
-    if several:
-        yield (
-            f"tune={tune} runs in one process, but {' and '.join(several)}; add "
-            f"{' '.join(key.partition('=')[0] + '=1' for key in several)}: what it finds for a data.batch_size holds "
-            "for several too, as that is the batch of all processes together"
-        )
-    if config.get("resume") is not None:
-        yield f"tune={tune} begins as a training does, and resume={config.resume} goes on with one; give one of them"
-    if tune == "lr" and not isinstance((config.get("optimizer") or {}).get("lr"), int | float):
-        yield "tune=lr needs a rate of the optimizer to compare with; give optimizer.lr=0.001 or the like"
 
 
 def _budget(key: str, value: Any) -> None:

@@ -190,3 +190,14 @@ def test_all_heads_take_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     after = dict(setup.module.network.heads.named_parameters())
     assert len({name.partition(".")[0] for name in before if not torch.equal(before[name], after[name])}) > 1
     assert json.loads((run_dir / "lr.json").read_text())["start"] > 2
+
+
+def test_levels_keep_their_factors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lr, "rates", lambda: FEW[:4])
+    run_dir = frozen(tmp_path / "run", "tune=lr", "layer_decay=0.5", "scheduler.warmup=0.9")
+    setup = set_up(thaw(run_dir), run_dir, progress_bar=False)
+    lr.tune(setup, run_dir)
+    (optimizer,) = setup.module.trainer.optimizers
+    factors = {group["factor"]: group["lr"] for group in optimizer.param_groups}
+    assert len(factors) > 2
+    assert factors == {factor: pytest.approx(FEW[3] * factor) for factor in factors}
