@@ -21,5 +21,6 @@ def tuning_problems(config: DictConfig) -> Iterator[str]:
         )
     if config.get("resume") is not None:
         yield f"tune={tune} begins as a training does, and resume={config.resume} goes on with one; give one of them"
-    if tune == "lr" and not isinstance((config.get("optimizer") or {}).get("lr"), int | float):
-        yield "tune=lr needs a rate of the optimizer to compare with; give optimizer.lr=0.001 or the like"
+    rate = (config.get("optimizer") or {}).get("lr")
+    if tune == "lr" and not (isinstance(rate, int | float) and rate > 0):
+        yield f"tune=lr needs a rate to compare with, but optimizer.lr={rate}; give optimizer.lr=0.001 or the like"

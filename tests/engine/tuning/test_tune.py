@@ -26,6 +26,13 @@ def test_several_processes(tune: str, overrides: list[str], said: list[str]) -> 
     assert not checks.problems(composed(*overrides))
 
 
+@pytest.mark.parametrize("rate", ["optimizer.lr=0", "~optimizer.lr", "optimizer.lr=null"])
+def test_no_rate(rate: str) -> None:
+    (problem,) = checks.problems(composed("tune=lr", rate))
+    assert problem.endswith("give optimizer.lr=0.001 or the like")
+    assert not checks.problems(composed("tune=batch", "~optimizer.lr"))
+
+
 def test_a_training_that_goes_on() -> None:
     config = composed("tune=lr")
     assert not checks.problems(config)
