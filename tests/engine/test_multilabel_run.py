@@ -27,6 +27,7 @@ def test_train_evaluate_predict(tmp_path: Path) -> None:
     run_dir = frozen(tmp_path / "run", "task=multilabel", "epochs=2")
     value = fit(run_dir)
     result = json.loads((run_dir / "result.json").read_text())
+    assert result["precision"] == "32-true"
     assert result["monitor"] == "val/mAP"
     assert result["metrics"]["val/mAP"] == pytest.approx(value, abs=1e-6)
     assert {"test/mAP", "test/f1_macro", "test/f1_micro"} <= set(result["metrics"])

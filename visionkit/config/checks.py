@@ -68,7 +68,7 @@ def _contradictions(config: DictConfig) -> Iterator[str]:
     if "augment" in config and "reader" not in (data or {}):
         yield f"data.reader: nothing reads the data; choose data={' or '.join(options([conf_dir()], 'data'))}"
     if trainer and str(trainer.get("precision", "")).startswith("16") and trainer.get("accelerator") == "cpu":
-        yield f"trainer.precision={trainer.precision} needs a GPU; on a CPU choose bf16-mixed or 32-true"
+        yield f"trainer.precision={trainer.precision} needs a GPU; on a CPU choose 32 or bf16-mixed"
     if config.get("epochs") is not None and config.get("budget") is not None:
         yield f"epochs={config.epochs} and budget={config.budget} contradict each other; give one of them"
     yield from _freezing(config.get("freeze"))
@@ -233,6 +233,11 @@ def _devices(key: str, value: Any) -> None:
         raise ConfigError(f"{key}={value} is no number of processes; give 1 or more, or auto")
 
 
+def _precision(key: str, value: Any) -> None:
+    if str(value) not in ("auto", "32", "32-true", "bf16", "bf16-mixed", "16", "16-mixed"):
+        raise ConfigError(f"{key}={value} is no precision; choose auto, 32, bf16-mixed or 16-mixed")
+
+
 _CHECKS: dict[str, Callable[[str, Any], None]] = {
     "seed": _whole(0),
     "epochs": _whole(1, or_null=True),
@@ -266,6 +271,7 @@ _CHECKS: dict[str, Callable[[str, Any], None]] = {
     "data.on_error": _one_of("raise", "skip"),
     "data.leave_out": _list_file,
     "trainer.devices": _devices,
+    "trainer.precision": _precision,
     "checkpoint": _checkpoint,
     "source": _source,
     "split": _one_of(*values.SPLITS),

@@ -107,16 +107,18 @@ class VisionModule(L.LightningModule):
     def _evaluate(self, batch: Batch, split: str) -> dict[str, Any]:
         outputs = self.network(self._images(batch))
         _, terms = self._losses(split, outputs, batch)
-        for name, prediction in self.network.decode(outputs).items():
-            self.tasks[name].update(self._metric(name), prediction, batch)
+        with self._full_precision():
+            for name, prediction in self.network.decode(outputs).items():
+                self.tasks[name].update(self._metric(name), prediction, batch)
         return {"terms": terms}
 
     def _losses(self, split: str, outputs: dict[str, Any], batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the weighted sum of the heads' losses, and what is logged of it by name."""
-        terms = {head: self._head(head).loss(out, batch.targets) for head, out in outputs.items()}
-        losses = {head: torch.stack([value.float() for value in own.values()]).sum() for head, own in terms.items()}
-        labelled = {head: self.tasks[head].labelled(batch) for head in terms}
-        loss: Tensor = self.loss_weights(losses, labelled)
+        with self._full_precision():
+            terms = {head: self._head(head).loss(out, batch.targets) for head, out in outputs.items()}
+            losses = {head: torch.stack([value.float() for value in own.values()]).sum() for head, own in terms.items()}
+            labelled = {head: self.tasks[head].labelled(batch) for head in terms}
+            loss: Tensor = self.loss_weights(losses, labelled)
         logged = {
             self.log_name(split, head, term): value.detach()
             for head, own in terms.items()
@@ -136,6 +138,10 @@ class VisionModule(L.LightningModule):
             found |= combined(self.tasks, found, split)
         # Computed from all ranks' samples already; Lightning wants to be told that they may be averaged.
         self.log_dict(found, sync_dist=self.trainer.world_size > 1)
+
+    def _full_precision(self) -> torch.autocast:
+        """Keep losses and metrics, which sum over many, out of the mixed precision that the network computes in."""
+        return torch.autocast(self.device.type, enabled=False)
 
     def _head(self, name: str) -> Head:
         return cast(Head, self.network.heads[name])

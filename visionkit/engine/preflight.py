@@ -16,6 +16,7 @@ from visionkit.engine import balancing, build, heads, misfit, signatures, weight
 from visionkit.engine.heads import Node
 from visionkit.engine.quiet import quieten
 from visionkit.engine.recipe import freezing, groups, stepping
+from visionkit.engine.speed import precision
 from visionkit.errors import ConfigError, UserError
 from visionkit.models.contracts import Backbone
 from visionkit.models.network import Network
@@ -93,7 +94,8 @@ def _misfits(config: Node) -> Iterator[str]:
     for name, node in config["callbacks"].items():
         attempt(f"callbacks.{name}", partial(build.build, node))
     quiet = {"logger": False, "enable_progress_bar": False, "enable_checkpointing": False}
-    attempt("trainer", lambda: build_trainer({**limits(config), **config["trainer"]}, **quiet))
+    trainer = {**limits(config), **config["trainer"]}
+    attempt("trainer", lambda: build_trainer({**trainer, "precision": precision.resolved(trainer)}, **quiet))
     yield from problems
 
 

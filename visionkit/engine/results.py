@@ -38,6 +38,7 @@ def collect(
         "interrupted": setup.interrupt.pressed,
         "images_per_second": round(setup.throughput.images_per_second, 1),
         "hints": hints,
+        "precision": config["trainer"]["precision"],
         "parameters": sum(p.numel() for p in setup.module.network.parameters()),
         "checkpoint": str(Path(setup.best.best_model_path).relative_to(run_dir)),
         "command": config["provenance"]["command"],

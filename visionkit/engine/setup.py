@@ -23,6 +23,7 @@ from visionkit.engine.recipe import freezing
 from visionkit.engine.recipe.averaging import EMA
 from visionkit.engine.recipe.clock import Clock
 from visionkit.engine.recipe.plateau import Plateau, Watch
+from visionkit.engine.speed import precision
 from visionkit.engine.survival.interrupt import Interrupt
 from visionkit.engine.survival.saving import checkpoints
 from visionkit.engine.weights.report import Report
@@ -52,6 +53,7 @@ class Setup(NamedTuple):
 def set_up(frozen: DictConfig, run_dir: Path, *, progress_bar: bool) -> Setup:
     """Build data, network, module and trainer. Data are read before anything is built that takes time."""
     config = plain(frozen)
+    trainer_node = config["trainer"] = {**config["trainer"], "precision": precision.resolved(config["trainer"])}
     L.seed_everything(config["seed"], workers=True, verbose=False)
     chosen = heads.heads(config)
     tasks = build.build_tasks({name: head.task for name, head in chosen.items()})
@@ -90,12 +92,13 @@ def set_up(frozen: DictConfig, run_dir: Path, *, progress_bar: bool) -> Setup:
     monitor = heads.monitor(config)
     best, last = checkpoints(str(run_dir / "checkpoints"), monitor)
     throughput, interrupt, history = Throughput(), Interrupt(), History(monitor)
+    one_size = not (config["augment"] or {}).get("multi_scale")
     bar = [ProgressBar(monitor)] if progress_bar else []
     average = [EMA(config["ema"]["decay"])] if config["ema"]["decay"] is not None else []
     watch = [Watch(schedule, monitor)] if isinstance(schedule, Plateau) else []
     more = [build.build(node) for node in config["callbacks"].values()]
     trainer = build_trainer(
-        {**limits(config), **config["trainer"]},
+        {**limits(config), **precision.tune(trainer_node, one_size=one_size), **trainer_node},
         callbacks=[
             freezing.Freeze(frozen_part),
             *average,

@@ -1,0 +1,1 @@
+"""How fast a training computes and in how much memory: precision, compilation, fused steps, recomputation."""
