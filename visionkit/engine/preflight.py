@@ -95,7 +95,9 @@ def _misfits(config: Node) -> Iterator[str]:
         attempt(f"callbacks.{name}", partial(build.build, node))
     quiet = {"logger": False, "enable_progress_bar": False, "enable_checkpointing": False}
     trainer = {**limits(config), **config["trainer"]}
-    attempt("trainer", lambda: build_trainer({**trainer, "precision": precision.resolved(trainer)}, **quiet))
+    known = attempt("trainer", lambda: precision.resolved(trainer))
+    if known:
+        attempt("trainer", lambda: build_trainer({**trainer, "precision": known}, **quiet))
     yield from problems
 
 

@@ -23,7 +23,7 @@ from visionkit.engine.recipe import freezing
 from visionkit.engine.recipe.averaging import EMA
 from visionkit.engine.recipe.clock import Clock
 from visionkit.engine.recipe.plateau import Plateau, Watch
-from visionkit.engine.speed import precision
+from visionkit.engine.speed import fusing, precision
 from visionkit.engine.survival.interrupt import Interrupt
 from visionkit.engine.survival.saving import checkpoints
 from visionkit.engine.weights.report import Report
@@ -78,11 +78,12 @@ def set_up(frozen: DictConfig, run_dir: Path, *, progress_bar: bool) -> Setup:
 
     clock = Clock(budget_seconds(config))
     schedule = build.build(config["scheduler"])
+    fast = fusing.fused(config["optimizer"], trainer_node)
     module = VisionModule(
         network,
         tasks,
         class_names,
-        optimizer=lambda groups: build.build(config["optimizer"], params=groups),
+        optimizer=lambda groups: fusing.clippable(build.build({**config["optimizer"], **fast}, params=groups)),
         factor=lambda step: float(schedule(clock.at(step))),
         layer_decay=config["layer_decay"],
         loss_weights=build.loss_weights(config),
