@@ -71,6 +71,11 @@ def _contradictions(config: DictConfig) -> Iterator[str]:
         yield f"trainer.precision={trainer.precision} needs a GPU; on a CPU choose 32 or bf16-mixed"
     if config.get("epochs") is not None and config.get("budget") is not None:
         yield f"epochs={config.epochs} and budget={config.budget} contradict each other; give one of them"
+    if config.get("compile") is True and config.get("activation_checkpointing") is True:
+        yield (
+            "compile=true and activation_checkpointing=true do not go together: compiled code chooses by itself what "
+            "to compute again; give one of them"
+        )
     yield from _freezing(config.get("freeze"))
     yield from _averaging(config)
     yield from _waiting(config)
@@ -244,6 +249,8 @@ _CHECKS: dict[str, Callable[[str, Any], None]] = {
     "budget": _budget,
     "tune": _unless_null(lambda value: _one_of("lr", "batch")("tune", value)),
     "channels_last": _switch,
+    "compile": _switch,
+    "activation_checkpointing": _switch,
     "init.strict": _switch,
     "freeze.stages": _stages,
     "freeze.norm": _switch,

@@ -17,6 +17,7 @@ from visionkit.engine.heads import Node
 from visionkit.engine.quiet import quieten
 from visionkit.engine.recipe import freezing, groups, stepping
 from visionkit.engine.speed import precision
+from visionkit.engine.speed.recomputing import recompute_stages
 from visionkit.errors import ConfigError, UserError
 from visionkit.models.contracts import Backbone
 from visionkit.models.network import Network
@@ -83,6 +84,8 @@ def _misfits(config: Node) -> Iterator[str]:
             attempt("freeze", lambda: freezing.choose(config["freeze"], joined.backbone))
             if not problems:
                 attempt("init", lambda: weights.check(config, joined))
+            if config["activation_checkpointing"]:
+                attempt("activation_checkpointing", lambda: recompute_stages(joined.backbone))
             attempt("layer_decay", lambda: groups.factors_of(joined.backbone, config["layer_decay"]))
             attempt("optimizer", lambda: stepping.check(config["optimizer"]))
     attempt("scheduler", lambda: build.build(config["scheduler"]))

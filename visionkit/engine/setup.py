@@ -24,6 +24,7 @@ from visionkit.engine.recipe.averaging import EMA
 from visionkit.engine.recipe.clock import Clock
 from visionkit.engine.recipe.plateau import Plateau, Watch
 from visionkit.engine.speed import fusing, precision
+from visionkit.engine.speed.recomputing import recompute_stages
 from visionkit.engine.survival.interrupt import Interrupt
 from visionkit.engine.survival.saving import checkpoints
 from visionkit.engine.weights.report import Report
@@ -74,6 +75,8 @@ def set_up(frozen: DictConfig, run_dir: Path, *, progress_bar: bool) -> Setup:
     torch.manual_seed(config["seed"])  # the weights do not depend on what reading the data drew
     network = build.build_network(build.network_node(config), class_names)
     begun_with = weights.apply(config, network)
+    if config["activation_checkpointing"]:
+        recompute_stages(network.backbone)
     frozen_part = freezing.choose(config["freeze"], network.backbone)
 
     clock = Clock(budget_seconds(config))

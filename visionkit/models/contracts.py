@@ -40,6 +40,13 @@ class Backbone(nn.Module, ABC):
         """
         raise NotImplementedError
 
+    def recompute_stages(self) -> None:
+        """Keep only what goes into each stage for backward, and compute the rest again (`recomputing.py`).
+
+        What can be cut into stages implements it; gradients and statistics stay what they are without.
+        """
+        raise NotImplementedError
+
 
 class Neck(nn.Module, ABC):
     """Turns the maps of some levels into the maps of its own `levels`; built with `levels=`."""

@@ -19,6 +19,7 @@ from visionkit.models.backbones.description import (
 from visionkit.models.backbones.given import check_channels, check_in_channels, check_padding
 from visionkit.models.blocks import Bottleneck, Inception, Residual, Style, init_convolutions
 from visionkit.models.contracts import Backbone
+from visionkit.models.recomputing import recompute
 from visionkit.suggest import did_you_mean
 from visionkit.types import Level
 
@@ -126,6 +127,10 @@ class ConvNet(Backbone):
             if index in self.announced:
                 maps.append(features)
         return maps
+
+    def recompute_stages(self) -> None:
+        """Compute each layer of the stem and each stage again in backward."""
+        recompute((*self.stem, *self.stages))
 
     def level_of(self, name: str) -> int:
         """Return the index of the finest level that needs a tensor of the state dict. Raises ValueError for others."""

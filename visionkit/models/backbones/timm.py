@@ -15,6 +15,7 @@ from visionkit.models.backbones.given import check_channels, check_in_channels, 
 from visionkit.models.backbones.rounding import round_up
 from visionkit.models.backbones.tracing import first_convolution
 from visionkit.models.contracts import Backbone
+from visionkit.models.recomputing import recompute
 from visionkit.suggest import did_you_mean
 from visionkit.types import Level
 
@@ -53,6 +54,12 @@ class Timm(Backbone):
         """Return one map a level. Raises ValueError for images with another number of channels."""
         check_channels(images, self.in_channels)
         return list(self.body(images))
+
+    def recompute_stages(self) -> None:
+        """Compute each of timm's stages again in backward. Raises ValueError where maps are taken inside of them."""
+        if type(self.body).__name__ != "FeatureListNet":
+            raise ValueError("timm takes this network's maps out of the middle of its stages")
+        recompute(self.body.children())
 
     def level_of(self, name: str) -> int:
         """Return the index of the finest level whose map depends on a tensor. Raises ValueError for an unknown one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from visionkit.models.backbones.given import check_channels, check_in_channels, 
 from visionkit.models.backbones.inception_auxiliary import AUXILIARY
 from visionkit.models.backbones.rounding import round_up
 from visionkit.models.contracts import Backbone
+from visionkit.models.recomputing import twice
 from visionkit.suggest import did_you_mean
 from visionkit.types import Level
 
@@ -64,6 +66,7 @@ class Torchvision(Backbone):
         check_in_channels(in_channels)
         self.in_channels = in_channels
         self.nodes = tuple(levels)
+        self.stages: tuple[tracing.Stage, ...] = ()  # to be computed again in backward
         auxiliary = AUXILIARY.get(name, {})
         arguments = {**_ARGUMENTS.get(name, {}), **_dilation(name, dilate)}
         model = tracing.without_memory(name, arguments)
@@ -82,12 +85,23 @@ class Torchvision(Backbone):
     def forward(self, images: Tensor) -> list[Tensor]:
         """Return one map a level, then those of the auxiliary classifiers. Raises ValueError for other channels."""
         check_channels(images, self.in_channels)
-        maps = self.body(images)
+        maps = self._recomputed(images) if self.stages else self.body(images)
         return [maps[node] for node in (*self.nodes, *(entry.node for entry in self.auxiliary.values()))]
 
     def auxiliary_classifiers(self, num_classes: int) -> list[nn.Module]:
         """Return those of GoogLeNet (two) and Inception v3 (one), where the levels reach that far."""
         return [entry.make(entry.channels, num_classes) for entry in self.auxiliary.values()]
+
+    def recompute_stages(self) -> None:
+        """Compute again in backward what lies between two levels."""
+        self.stages = tracing.stages(self.body, self.nodes)
+
+    def _recomputed(self, images: Tensor) -> dict[str, Tensor]:
+        known = {next(iter(self.stages)).takes[0]: images}
+        for stage in self.stages:
+            made = twice(partial(stage.run, self.body), self.body, *(known[name] for name in stage.takes))
+            known |= dict(zip(stage.makes, made, strict=True))
+        return {name: known[node.name] for name, node in tracing.outputs(self.body).items()}
 
     def level_of(self, name: str) -> int:
         """Return the index of the finest level whose map depends on a tensor. Raises ValueError for an unknown one."""

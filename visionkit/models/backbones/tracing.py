@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import torch
 from torch import fx, nn
@@ -114,3 +115,33 @@ def needed_by(body: fx.GraphModule, nodes: Sequence[str]) -> dict[str, int]:
             if any(".".join(parts[:depth]) in targets for depth in range(1, len(parts) + 1)):
                 found.setdefault(name, index)
     return found
+
+
+class Stage(NamedTuple):
+    """A part of a traced network, between two levels."""
+
+    run: Callable[..., tuple[torch.Tensor, ...]]
+    """Takes the traced network, whose layers it calls, and the values of `takes`; returns those of `makes`."""
+    takes: tuple[str, ...]
+    makes: tuple[str, ...]
+
+
+def stages(body: fx.GraphModule, nodes: Sequence[str]) -> tuple[Stage, ...]:
+    """Return the parts of a traced network that end with each of `nodes`, and one behind the last if there is any."""
+    steps = [node for node in body.graph.nodes if node.op != "output"]
+    ends = sorted(steps.index(outputs(body)[name]) + 1 for name in nodes)
+    found = []
+    for first, last in pairwise(dict.fromkeys([0, *ends, len(steps)])):
+        part, rest = steps[first:last], {*steps[last:], body.graph.output_node()}
+        inside = [node for node in part if node.op != "placeholder"]
+        takes = [n for n in steps if n not in inside and any(n in user.all_input_nodes for user in inside)]
+        makes = [n for n in inside if rest & set(n.users)]
+        graph = fx.Graph()
+        copied = {node: graph.placeholder(node.name) for node in takes}
+        for node in inside:
+            copied[node] = graph.node_copy(node, copied.__getitem__)
+        graph.output(tuple(copied[node] for node in makes))
+        # Only the code of it: called with the whole network as `self`, it finds the layers where they are.
+        run = type(fx.GraphModule(body, graph)).forward
+        found.append(Stage(run, tuple(n.name for n in takes), tuple(n.name for n in makes)))
+    return tuple(found)
