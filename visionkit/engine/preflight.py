@@ -16,7 +16,7 @@ from visionkit.engine import balancing, build, heads, misfit, signatures, weight
 from visionkit.engine.heads import Node
 from visionkit.engine.quiet import quieten
 from visionkit.engine.recipe import freezing, groups, stepping
-from visionkit.engine.speed import precision
+from visionkit.engine.speed import compiling, precision
 from visionkit.engine.speed.recomputing import recompute_stages
 from visionkit.errors import ConfigError, UserError
 from visionkit.models.contracts import Backbone
@@ -99,6 +99,8 @@ def _misfits(config: Node) -> Iterator[str]:
     quiet = {"logger": False, "enable_progress_bar": False, "enable_checkpointing": False}
     trainer = {**limits(config), **config["trainer"]}
     known = attempt("trainer", lambda: precision.resolved(trainer))
+    if config["compile"]:
+        attempt("compile", lambda: compiling.check(trainer))
     if known:
         attempt("trainer", lambda: build_trainer({**trainer, "precision": known}, **quiet))
     yield from problems

@@ -24,6 +24,8 @@ from visionkit.engine.recipe.averaging import EMA
 from visionkit.engine.recipe.clock import Clock
 from visionkit.engine.recipe.plateau import Plateau, Watch
 from visionkit.engine.speed import fusing, precision
+from visionkit.engine.speed.accumulating import FullMean
+from visionkit.engine.speed.compiling import compile_parts
 from visionkit.engine.speed.recomputing import recompute_stages
 from visionkit.engine.survival.interrupt import Interrupt
 from visionkit.engine.survival.saving import checkpoints
@@ -77,6 +79,8 @@ def set_up(frozen: DictConfig, run_dir: Path, *, progress_bar: bool) -> Setup:
     begun_with = weights.apply(config, network)
     if config["activation_checkpointing"]:
         recompute_stages(network.backbone)
+    if config["compile"]:
+        compile_parts(network)
     frozen_part = freezing.choose(config["freeze"], network.backbone)
 
     clock = Clock(budget_seconds(config))
@@ -109,6 +113,7 @@ def set_up(frozen: DictConfig, run_dir: Path, *, progress_bar: bool) -> Setup:
             *watch,
             clock,
             Means(),
+            FullMean(),
             throughput,
             interrupt,
             history,
