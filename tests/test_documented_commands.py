@@ -17,7 +17,7 @@ import torch
 import torchvision
 from hydra.core.global_hydra import GlobalHydra
 
-from benchmarks import data, doctor, picture, scale, startup, verify
+from benchmarks import data, doctor, gpu, overhead, picture, scale, startup, verify
 from tests.documented import ROOT, commands, walks
 
 SHORT = (
@@ -41,6 +41,8 @@ ELSEWHERE = {
 BENCHMARKS = {
     "data": data,
     "doctor": doctor,
+    "gpu": gpu,
+    "overhead": overhead,
     "picture": picture,
     "scale": scale,
     "startup": startup,
