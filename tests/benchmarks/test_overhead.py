@@ -35,7 +35,8 @@ def test_figures() -> None:
 @pytest.mark.parametrize("precision", ["32", "bf16-mixed"])
 def test_the_bare_step_is_a_training_s(tmp_path: Path, one_thread: None, precision: str) -> None:
     """From the same weights on the same batches; the schedule left out, which begins with a smaller rate."""
-    run_dir = frozen(tmp_path / "run", "task=detection", "scheduler.warmup=0", f"trainer.precision={precision}")
+    settings = ("task=detection", "optimizer=sgd", "trainer.gradient_clip_val=0.1", "scheduler.warmup=0")
+    run_dir = frozen(tmp_path / "run", *settings, f"trainer.precision={precision}")
     setup = set_up(thaw(run_dir), run_dir, progress_bar=False)
     batches = made(setup, torch.device("cpu"))
     step = bare(setup, torch.device("cpu"), contiguous=False)
