@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-PATH_KEYS = ("source", "checkpoint", "data.root", "data.leave_out", "data.group", "run_dir", "out")
+PATH_KEYS = ("source", "checkpoint", "data.root", "data.leave_out", "data.group", "run_dir", "resume", "out")
 """What takes a path; a regular expression is quoted alike."""
 
 SOURCE_KEYS = ("init.backbone", "init.network")

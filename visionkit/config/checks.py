@@ -126,6 +126,22 @@ def _budget(key: str, value: Any) -> None:
         values.seconds(str(value))
 
 
+def _save_every(key: str, value: Any) -> None:
+    values.steps_or_seconds(value, key)
+
+
+def _resume(key: str, value: Any) -> None:
+    if value in (None, values.AUTO):
+        return
+    found = Path(str(value)).expanduser()
+    if not found.exists():
+        raise ConfigError(f"{key}={value} is not there; give the folder of a run, its last.ckpt, or {key}=auto")
+    if found.is_file() and found.name != values.LAST:
+        raise ConfigError(
+            f"{key}={value} does not hold all that a training needs to go on; give the folder of a run or its last.ckpt"
+        )
+
+
 def _size(key: str, value: Any) -> None:
     values.image_size(value, key)
 
@@ -248,6 +264,8 @@ _CHECKS: dict[str, Callable[[str, Any], None]] = {
     "epochs": _whole(1, or_null=True),
     "budget": _budget,
     "tune": _unless_null(lambda value: _one_of("lr", "batch")("tune", value)),
+    "resume": _resume,
+    "save_every": _save_every,
     "channels_last": _switch,
     "compile": _switch,
     "activation_checkpointing": _switch,

@@ -50,7 +50,7 @@ def make_run_dir(run_dir: str | None, name: str) -> Path:
     if run_dir is not None:
         chosen = Path(run_dir).expanduser().absolute()
         if (chosen / "config.yaml").exists():
-            raise ConfigError(f"run_dir={run_dir} already holds a run; choose another folder or remove it")
+            raise ConfigError(f"run_dir={run_dir} already holds a run; choose another folder, or resume=auto to go on")
         _mkdir(chosen, exist_ok=True)
         return chosen
     start = time.localtime()

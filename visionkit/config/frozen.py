@@ -5,29 +5,37 @@ from __future__ import annotations
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from visionkit.config.folders import PACKAGE
+from visionkit.config.values import AUTO
 from visionkit.errors import ConfigError
 
 FILE = "config.yaml"
 
 
-def freeze(config: DictConfig, run_dir: Path, command: str | None = None) -> None:
+def freeze(
+    config: DictConfig, run_dir: Path, command: str | None = None, before: Mapping[str, Any] | None = None
+) -> None:
     """Write `run_dir/config.yaml`: all that a process needs to start or to repeat the run.
 
     Interpolations stay, so that a value still has one home; the command (by default the process's own) and the
-    commit are recorded under `provenance`.
+    commit are recorded under `provenance`. `before` is what stood there when a run goes on: it is kept, and the new
+    ones are added to its `resumed`.
     """
     plain = OmegaConf.to_container(config, resolve=False)
     assert isinstance(plain, dict)
     plain["run_dir"] = None  # the folder may be moved; it is where the file lies
-    plain["provenance"] = {"command": command or command_line(), "commit": commit()}
-    (run_dir / FILE).write_text(OmegaConf.to_yaml(OmegaConf.create(plain)), encoding="utf-8")
+    plain["resume"] = AUTO if plain["resume"] else None  # from whatever checkpoint lies beside the file
+    now = {"command": command or command_line(), "commit": commit()}
+    plain["provenance"] = {**before, "resumed": [*before.get("resumed", []), now]} if before else now
+    aside = run_dir / f"{FILE}.part"
+    aside.write_text(OmegaConf.to_yaml(OmegaConf.create(plain)), encoding="utf-8")
+    aside.replace(run_dir / FILE)
 
 
 def thaw(run_dir: Path) -> DictConfig:

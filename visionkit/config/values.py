@@ -11,19 +11,36 @@ from visionkit.errors import ConfigError
 
 _UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 
+AUTO = "auto"
+"""The value of `resume` that finds out by itself whether there is anything to go on with."""
+
+LAST = "last.ckpt"
+"""The checkpoint that a training goes on from."""
+
 SPLITS = ("train", "val", "test")
 """The splits that a run knows; a data set may lack any of them."""
 
 
-def seconds(text: str) -> float:
-    """Return the seconds of a duration such as `90s`, `5min`, `2h` or `1.5h`.
+def seconds(text: str, key: str = "budget") -> float:
+    """Return the seconds of a duration of a key, such as `90s`, `5min`, `2h` or `1.5h`.
 
     Raises ConfigError for anything else, zero and negative durations included.
     """
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h)\s*", text)
     if match is None or float(match[1]) <= 0:
-        raise ConfigError(f"budget={text} is no duration; write a number and a unit, such as budget=90s, 5min or 2h")
+        raise ConfigError(f"{key}={text} is no duration; write a number and a unit, such as {key}=90s, 5min or 2h")
     return float(match[1]) * _UNITS[match[2]]
+
+
+def steps_or_seconds(value: int | str | None, key: str) -> tuple[int | None, float | None]:
+    """Return an interval as a number of steps or as seconds; neither for None. Raises ConfigError for anything else."""
+    if value is None:
+        return None, None
+    if not isinstance(value, int):
+        return None, seconds(value, key)
+    if isinstance(value, bool) or value < 1:
+        raise ConfigError(f"{key}={value} is no interval; give a number of steps, such as {key}=200, or a duration")
+    return value, None
 
 
 def image_size(size: int | Sequence[int], key: str = "data.size") -> tuple[int, int]:

@@ -33,11 +33,23 @@ class EpochLog(L.Callback):
     def __init__(self, monitor: str) -> None:
         self._monitor = monitor
         self._best = float("-inf")
+        self._before = 0.0  # seconds spent before a resume
         self._start = 0.0
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the watch."""
         self._start = time.perf_counter()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what the lines of a resumed run begin with."""
+        return {"best": self._best, "seconds": self._seconds()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take what the run has come to before."""
+        self._best, self._before = state_dict["best"], state_dict["seconds"]
+
+    def _seconds(self) -> float:
+        return self._before + time.perf_counter() - self._start
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write the line."""
@@ -49,10 +61,9 @@ class EpochLog(L.Callback):
         losses = "  ".join(
             f"{n} {float(trainer.callback_metrics[n]):.3f}" for n in names if n in trainer.callback_metrics
         )
-        seconds = time.perf_counter() - self._start
         log.info(
             "epoch %3d  %4.0f s  %s  %s %.4f  (best %.4f)",
-            trainer.current_epoch + 1, seconds, losses, self._monitor, value, self._best,
+            trainer.current_epoch + 1, self._seconds(), losses, self._monitor, value, self._best,
         )  # fmt: skip
 
 
@@ -85,6 +96,15 @@ class History(L.Callback):
         if "train/loss" in trainer.callback_metrics:
             self.losses.append(float(trainer.callback_metrics["train/loss"]))
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return the curves so far."""
+        return {"scores": list(self.scores), "losses": list(self.losses), "first_loss": self.first_loss}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the curves so far."""
+        self.scores, self.losses = list(state_dict["scores"]), list(state_dict["losses"])
+        self.first_loss = state_dict["first_loss"]
+
 
 class Throughput(L.Callback):
     """Counts images and the seconds spent on training steps, loading included, validation left out."""
@@ -93,6 +113,10 @@ class Throughput(L.Callback):
         self.images = 0
         self.seconds = 0.0
         self._since = 0.0
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Start the watch: an epoch that is gone on with in its middle has no start."""
+        self._since = time.perf_counter()
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the watch."""
@@ -110,6 +134,14 @@ class Throughput(L.Callback):
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Leave the validation out."""
         self._since = time.perf_counter()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the counts so far."""
+        return {"images": self.images, "seconds": self.seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the counts so far."""
+        self.images, self.seconds = state_dict["images"], state_dict["seconds"]
 
     @property
     def images_per_second(self) -> float:

@@ -20,7 +20,7 @@ from visionkit.engine.doctor import quick
 from visionkit.engine.module import combined
 from visionkit.engine.quiet import start_log
 from visionkit.engine.setup import DEFAULT_BUDGET, Setup, budget_seconds, set_up
-from visionkit.errors import UserError
+from visionkit.errors import ConfigError, UserError
 
 log = logging.getLogger("visionkit")
 
@@ -39,9 +39,12 @@ def fit(run_dir: Path) -> float | None:
         quick.tell(setup.data.records, setup.config["data"])
         if setup.begun_with:
             results.write_weights(setup.begun_with.as_json(), run_dir)
-        pictures.augmented_batch(setup, run_dir / "pictures")
+        if not setup.resumed:
+            pictures.augmented_batch(setup, run_dir / "pictures")
     began = time.perf_counter()
-    setup.trainer.fit(setup.module, setup.data)
+    if setup.resumed:
+        _check_length(setup, checkpoint.read(setup.resumed))
+    setup.trainer.fit(setup.module, setup.data, ckpt_path=setup.resumed, weights_only=True)
     trained = time.perf_counter()
     best = Path(setup.best.best_model_path)
     if not best.is_file():
@@ -54,7 +57,11 @@ def fit(run_dir: Path) -> float | None:
     if rank == 0:
         pictures.predictions(setup, run_dir / "pictures")
     ended = time.perf_counter()
-    seconds = {"setup": began - STARTED, "training": trained - began, "evaluation": ended - trained}
+    seconds = {
+        "setup": began - STARTED,
+        "training": setup.clock.before + trained - began,
+        "evaluation": ended - trained,
+    }
     if rank == 0:
         advice = hints.hints(facts.gather(setup, metrics, trivial))
         result = results.collect(setup, run_dir, metrics, trivial, seconds, advice)
@@ -64,6 +71,13 @@ def fit(run_dir: Path) -> float | None:
     if setup.interrupt.pressed and setup.trainer.world_size == 1:
         raise SystemExit(INTERRUPTED)
     return metrics.get(str(setup.best.monitor))
+
+
+def _check_length(setup: Setup, found: dict[str, Any]) -> None:
+    """Raise ConfigError when a run is to be shorter than it is already."""
+    done, limit = found["epoch"], setup.trainer.max_epochs
+    if limit is not None and -1 < limit < done:
+        raise ConfigError(f"epochs={limit} but the run has trained for {done} epochs already; give {done} or more")
 
 
 def _rank() -> int:

@@ -11,10 +11,11 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from visionkit.config.folders import make_run_dir
-from visionkit.config.frozen import FILE, freeze, plain
+from visionkit.config.folders import make_run_dir, short
+from visionkit.config.frozen import FILE, freeze, plain, thaw
 from visionkit.data.skipping import JOURNAL
 from visionkit.engine.preflight import check
+from visionkit.engine.survival import resume
 from visionkit.errors import UserError
 
 
@@ -26,19 +27,35 @@ def launch(config: DictConfig, choices: dict[str, Any]) -> float | None:
     config.name = choices["task"]
     check(config)
     processes = num_processes(plain(config.trainer))
-    run_dir = make_run_dir(config.run_dir, config.name)
-    freeze(config, run_dir)
+    found = resume.place(config)
+    if found and found.finished:
+        print(resume.told(found))
+        return float(found.finished["metrics"][found.finished["monitor"]])
+    run_dir = found.run_dir if found else make_run_dir(config.run_dir, config.name)
+    _freeze(config, run_dir, found)
     if processes == 1:
         from visionkit.engine.worker import work
 
         try:
             return work(run_dir)
         except UserError:
-            discard(run_dir, ours=config.run_dir is None)
+            if not found:
+                discard(run_dir, ours=config.run_dir is None)
             raise
     if code := run_worker(run_dir, processes):
         raise SystemExit(code)
     return None
+
+
+def _freeze(config: DictConfig, run_dir: Path, found: resume.Place | None) -> None:
+    """Freeze a config in the folder of its run, new or gone on with, and say which where that was to be found out."""
+    if found:
+        freeze(config, run_dir, before=plain(thaw(run_dir).provenance))
+        (run_dir / "result.json").unlink(missing_ok=True)  # else the run would count as finished
+    else:
+        freeze(config, run_dir)
+    if config.resume is not None and not (found and found.checkpoint):
+        print(f"resume={config.resume}: there is no checkpoint to go on from; the training begins in {short(run_dir)}")
 
 
 def discard(run_dir: Path, *, ours: bool) -> None:

@@ -28,7 +28,9 @@ from visionkit.engine.speed.accumulating import FullMean
 from visionkit.engine.speed.compiling import compile_parts
 from visionkit.engine.speed.recomputing import recompute_stages
 from visionkit.engine.survival.interrupt import Interrupt
-from visionkit.engine.survival.saving import checkpoints
+from visionkit.engine.survival.resume import checkpoint_of
+from visionkit.engine.survival.saving import FOLDER, checkpoints
+from visionkit.engine.survival.state import RunState
 from visionkit.engine.weights.report import Report
 from visionkit.errors import ConfigError, DataError
 from visionkit.tasks.base import Task
@@ -49,6 +51,9 @@ class Setup(NamedTuple):
     throughput: Throughput
     interrupt: Interrupt
     history: History
+    clock: Clock
+    resumed: Path | None
+    """The checkpoint that it goes on from; None for a training that begins."""
     begun_with: Report | None
     """Which weights it began with; None for random ones."""
 
@@ -76,7 +81,8 @@ def set_up(frozen: DictConfig, run_dir: Path, *, progress_bar: bool) -> Setup:
     config = heads.with_nodes(config, counted)
     torch.manual_seed(config["seed"])  # the weights do not depend on what reading the data drew
     network = build.build_network(build.network_node(config), class_names)
-    begun_with = weights.apply(config, network)
+    resumed = checkpoint_of(run_dir) if config["resume"] else None
+    begun_with = None if resumed else weights.apply(config, network)
     if config["activation_checkpointing"]:
         recompute_stages(network.backbone)
     if config["compile"]:
@@ -98,7 +104,7 @@ def set_up(frozen: DictConfig, run_dir: Path, *, progress_bar: bool) -> Setup:
         manifest=manifest(config, OmegaConf.to_container(frozen.data, resolve=False), class_names),
     )
     monitor = heads.monitor(config)
-    best, last = checkpoints(str(run_dir / "checkpoints"), monitor)
+    best, last = checkpoints(str(run_dir / FOLDER), monitor, config["save_every"])
     throughput, interrupt, history = Throughput(), Interrupt(), History(monitor)
     one_size = not (config["augment"] or {}).get("multi_scale")
     bar = [ProgressBar(monitor)] if progress_bar else []
@@ -108,6 +114,7 @@ def set_up(frozen: DictConfig, run_dir: Path, *, progress_bar: bool) -> Setup:
     trainer = build_trainer(
         {**limits(config), **precision.tune(trainer_node, one_size=one_size), **trainer_node},
         callbacks=[
+            RunState(),
             freezing.Freeze(frozen_part),
             *average,
             *watch,
@@ -130,7 +137,7 @@ def set_up(frozen: DictConfig, run_dir: Path, *, progress_bar: bool) -> Setup:
         use_distributed_sampler=False,
         num_sanity_val_steps=0,
     )
-    return Setup(config, data, tasks, module, trainer, best, throughput, interrupt, history, begun_with)
+    return Setup(config, data, tasks, module, trainer, best, throughput, interrupt, history, clock, resumed, begun_with)
 
 
 def build_trainer(node: dict[str, Any], **run_time: Any) -> L.Trainer:

@@ -20,7 +20,8 @@ class Clock(L.Callback):
     def __init__(self, budget: float | None = None) -> None:
         self.budget = budget
         self.progress = 0.0
-        self._before = 0.0  # seconds spent before a resume
+        self.before = 0.0
+        """Seconds spent before a resume."""
         self._start = 0.0
         self._steps = 1
 
@@ -30,11 +31,14 @@ class Clock(L.Callback):
 
     def elapsed(self) -> float:
         """Return the seconds spent fitting so far."""
-        return self._before + time.perf_counter() - self._start
+        return self.before + time.perf_counter() - self._start
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Start the watch, or count the steps to take."""
+        """Start the watch."""
         self._start = time.perf_counter()
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Count the steps to take: not before a resumed run has its loader's place, as counting makes the loader."""
         if self.budget is None:
             self._steps = max(int(trainer.estimated_stepping_batches), 1)
 
@@ -60,7 +64,7 @@ class Clock(L.Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take the seconds spent before."""
-        self._before = float(state_dict["elapsed"])
+        self.before = float(state_dict["elapsed"])
 
     @staticmethod
     def _shared(trainer: L.Trainer, value: float) -> float:
