@@ -39,6 +39,7 @@ class Best(ModelCheckpoint):
             **{key: self._here(state_dict[key]) for key in ("best_model_path", "kth_best_model_path")},
         }
         super().load_state_dict(here)
+        self.current_score = state_dict["current_score"]  # which Lightning writes but does not take
 
     def _here(self, path: str) -> str:
         return str(Path(str(self.dirpath)) / Path(path).name) if path else ""
