@@ -30,7 +30,8 @@ def launch(config: DictConfig, choices: dict[str, Any]) -> float | None:
     found = resume.place(config)
     if found and found.finished:
         print(resume.told(found))
-        return float(found.finished["metrics"][found.finished["monitor"]])
+        value: float | None = found.finished["metrics"].get(found.finished["monitor"])
+        return value
     run_dir = found.run_dir if found else make_run_dir(config.run_dir, config.name)
     _freeze(config, run_dir, found)
     if processes == 1:

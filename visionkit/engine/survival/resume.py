@@ -25,6 +25,7 @@ FREE = (
     "logger",
     "trainer.devices",
     "trainer.num_nodes",
+    "trainer.log_every_n_steps",
     "epochs",
     "budget",
     "trainer.max_epochs",
@@ -126,8 +127,9 @@ def _unfinished(config: DictConfig) -> Iterator[Place]:
     files = sorted(Path("runs").absolute().glob(f"*/*/{FILE}"), key=lambda file: file.stat().st_mtime, reverse=True)
     for file in files:
         run_dir = file.parent
-        checkpoint = checkpoint_of(run_dir)
-        if checkpoint and not _result(run_dir) and not differences(config, thaw(run_dir)):
+        if _result(run_dir) or differences(config, thaw(run_dir)):
+            continue
+        if checkpoint := checkpoint_of(run_dir):
             yield Place(run_dir, None, checkpoint)
 
 

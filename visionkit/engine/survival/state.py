@@ -18,33 +18,28 @@ log = logging.getLogger("visionkit")
 
 _KEY = "run_state"
 
-PerRank = dict[str, Any]
-"""What each process has of its own: its random streams and what it has summed of the epoch."""
-
 
 class RunState(L.Callback):
     """Puts into a checkpoint, and back, what else decides how a training goes on; all of it plain data.
 
-    That is the loader's position, the metrics that callbacks look at, and of each process the random streams and the
-    sums of the values that are logged as means of an epoch. Random streams are restored at the first batch, when
-    nothing else can draw of them. It has to be the first of the callbacks.
+    That is the loader's position, the metrics that callbacks look at, and the random streams of each process, which are
+    restored at the first batch, when nothing else can draw of them. It has to be the first of the callbacks.
     """
 
     def __init__(self) -> None:
         self._found: dict[str, Any] | None = None
-        self._own: PerRank | None = None
+        self._streams: dict[str, Any] | None = None
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         """Add the state; every process takes part."""
-        own: PerRank = {"random": random_state(trainer.strategy.root_device), "sums": _sums(trainer)}
-        ranks: list[Any] = [own]
+        streams: list[Any] = [random_state(trainer.strategy.root_device)]
         if trainer.world_size > 1:
-            ranks = [None] * trainer.world_size
-            distributed.all_gather_object(ranks, own)
+            own, streams = streams[0], [None] * trainer.world_size
+            distributed.all_gather_object(streams, own)
         checkpoint[_KEY] = {
             "loader": _loader(trainer).state_dict(),
             "metrics": {name: value.detach().cpu().clone() for name, value in trainer.callback_metrics.items()},
-            "ranks": ranks,
+            "random": streams,
         }
 
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
@@ -61,28 +56,17 @@ class RunState(L.Callback):
         log.info("going on in epoch %d behind step %d", trainer.current_epoch + 1, trainer.global_step)
         _loader(trainer).load_state_dict(self._found["loader"])
         trainer.callback_metrics.update(self._found["metrics"])
-        if len(self._found["ranks"]) == trainer.world_size:  # with another number, the seeds are those of a new run
-            self._own = self._found["ranks"][trainer.global_rank]
+        if len(self._found["random"]) == trainer.world_size:  # with another number, the seeds are those of a new run
+            self._streams = self._found["random"][trainer.global_rank]
         self._found = None
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Set the random streams at the first batch."""
-        if self._own is not None:
-            set_random_state(self._own["random"], trainer.strategy.root_device)
-
-    def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Add the sums of the epoch's earlier batches to what the first one has logged."""
-        if self._own is not None:
-            logged = trainer.fit_loop.epoch_loop._results
-            for name, (value, images) in self._own["sums"].items():
-                metric = logged[name]
-                metric.value = value.to(metric.value) + metric.value
-                metric.cumulated_batch_size = images.to(metric.cumulated_batch_size) + metric.cumulated_batch_size
-            self._own = None
+        if self._streams is not None:
+            set_random_state(self._streams, trainer.strategy.root_device)
+            self._streams = None
 
 
 def random_state(device: torch.device) -> dict[str, Any]:
@@ -103,15 +87,6 @@ def set_random_state(state: dict[str, Any], device: torch.device) -> None:
     torch.set_rng_state(state["torch"])
     if state["cuda"] is not None and device.type == "cuda":
         torch.cuda.set_rng_state(state["cuda"], device)
-
-
-def _sums(trainer: L.Trainer) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
-    """Return what Lightning has summed of the values that are logged as means of the epoch."""
-    return {
-        name: (metric.value.detach().cpu().clone(), metric.cumulated_batch_size.cpu().clone())
-        for name, metric in trainer.fit_loop.epoch_loop._results.items()
-        if metric.meta.on_epoch and not metric.has_reset
-    }
 
 
 def _loader(trainer: L.Trainer) -> ResumableLoader:
