@@ -51,6 +51,8 @@ class RunState(L.Callback):
         for logger in trainer.loggers:
             if isinstance(logger, CSVLogger):
                 logger.cut(trainer.global_step)
+        if trainer.global_rank:  # else every process would drop out the same features
+            torch.manual_seed(torch.initial_seed() + trainer.global_rank)
         if self._found is None:
             return
         log.info("going on in epoch %d behind step %d", trainer.current_epoch + 1, trainer.global_step)
