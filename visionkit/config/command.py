@@ -111,6 +111,8 @@ def _prepare(command: Command) -> bool:
     if flags.multirun:
         if command.sweep is None:
             raise ConfigError(f"-m sweeps over trainings; visionkit.{command.name} runs once")
+        if (resume := checked.config.get("resume")) is not None:
+            raise ConfigError(f"resume={resume} goes on with one run, but -m begins several; leave one of them out")
         folder = sweep_dir(checked.config.run_dir, checked.task, arguments.overrides)
         sys.argv += [f"hydra.sweep.dir={quote_path(str(folder))}"]
     return True

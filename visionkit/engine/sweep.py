@@ -78,8 +78,6 @@ def sweep(trials: Sequence[Trial]) -> None:
 
 
 def _check(trials: Sequence[Trial]) -> None:
-    if resume := trials[0].config.resume:
-        raise ConfigError(f"resume={resume} goes on with one run, but -m begins several; leave one of them out")
     found: dict[str, list[int]] = {}
     for number, trial in enumerate(trials):
         trial.config.name = trial.choices["task"]
