@@ -17,6 +17,7 @@ def work(run_dir: Path) -> float | None:
     """
     from visionkit.config.frozen import thaw
     from visionkit.engine.fit import fit
+    from visionkit.engine.survival.occupied import occupied
     from visionkit.engine.tuning.tune import tune
     from visionkit.errors import UserError
 
@@ -24,7 +25,8 @@ def work(run_dir: Path) -> float | None:
         if thaw(run_dir).get("tune"):
             tune(run_dir)
             return None
-        return fit(run_dir)
+        with occupied(run_dir):
+            return fit(run_dir)
     except UserError:
         raise
     except Exception:

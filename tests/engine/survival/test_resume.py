@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from tests.trainings import composed
 from visionkit.config.frozen import freeze, plain, thaw
 from visionkit.engine import launch
 from visionkit.engine.survival import resume
+from visionkit.engine.survival.occupied import LOCK, occupied
 from visionkit.engine.survival.resume import checkpoint_of, differences, place
 from visionkit.errors import ConfigError
 
@@ -95,6 +97,33 @@ def test_auto_takes_the_newest_unfinished_run_of_the_same_config(
         found.append(place(config).run_dir.name)  # type: ignore[union-attr]
         (runs / found[-1] / "checkpoints/last.ckpt").unlink()
     assert found == ["interrupted", "z", "a"]
+
+
+def test_a_run_that_is_being_trained_is_let_be(
+    config: DictConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = run(config, tmp_path / "runs/2026-01-01/a")
+    ready, end = multiprocessing.Event(), multiprocessing.Event()
+
+    def train() -> None:
+        with occupied(folder):
+            ready.set()
+            end.wait(60)
+
+    other = multiprocessing.get_context("fork").Process(target=train)
+    other.start()
+    assert ready.wait(60)
+    assert place(config) is None
+    with pytest.raises(ConfigError, match="a process is training"):
+        place(changed(config, resume=str(folder)))
+    other.kill()  # what holds the folder ends with it, though the file stays
+    other.join()
+    assert (folder / LOCK).exists()
+    assert place(config)
+    with occupied(folder):
+        pass
+    assert not (folder / LOCK).exists()
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from visionkit.config.folders import short
 from visionkit.config.frozen import FILE, thaw
 from visionkit.config.values import AUTO, LAST, seconds
+from visionkit.engine.survival.occupied import is_occupied
 from visionkit.engine.survival.saving import FOLDER
 from visionkit.errors import ConfigError
 
@@ -64,6 +65,10 @@ def place(config: DictConfig) -> Place | None:
         run_dir = Path(config.run_dir).expanduser().absolute()
         if not (run_dir / FILE).is_file():
             return None
+    if is_occupied(run_dir):
+        raise ConfigError(
+            f"resume={config.resume}: another process is training in {short(run_dir)}; wait until it ends"
+        )
     if found := differences(config, thaw(run_dir)):
         raise ConfigError("\n".join([_other_settings(config, run_dir), *found]))
     result = _result(run_dir)
@@ -127,7 +132,7 @@ def _unfinished(config: DictConfig) -> Iterator[Place]:
     files = sorted(Path("runs").absolute().glob(f"*/*/{FILE}"), key=lambda file: file.stat().st_mtime, reverse=True)
     for file in files:
         run_dir = file.parent
-        if _result(run_dir) or differences(config, thaw(run_dir)):
+        if _result(run_dir) or is_occupied(run_dir) or differences(config, thaw(run_dir)):
             continue
         if checkpoint := checkpoint_of(run_dir):
             yield Place(run_dir, None, checkpoint)
