@@ -108,7 +108,7 @@ def _trainer(**fields: Any) -> Any:
 def test_steps_are_the_progress_without_a_budget() -> None:
     clock = Clock()
     trainer = _trainer(global_step=0)
-    clock.on_train_start(trainer, None)  # type: ignore[arg-type]
+    clock.on_fit_start(trainer, None)  # type: ignore[arg-type]
     seen = []
     for trainer.global_step in range(4):
         clock.on_train_batch_start(trainer, None, None, 0)  # type: ignore[arg-type]

@@ -115,7 +115,7 @@ def test_a_run_that_is_being_trained_is_let_be(
     other.start()
     assert ready.wait(60)
     assert place(config) is None
-    with pytest.raises(ConfigError, match="a process is training"):
+    with pytest.raises(ConfigError, match="another process is training"):
         place(changed(config, resume=str(folder)))
     other.kill()  # what holds the folder ends with it, though the file stays
     other.join()

@@ -34,11 +34,8 @@ class Clock(L.Callback):
         return self.before + time.perf_counter() - self._start
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Start the watch."""
+        """Start the watch, or count the steps to take."""
         self._start = time.perf_counter()
-
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Count the steps to take: not before a resumed run has its loader's place, as counting makes the loader."""
         if self.budget is None:
             self._steps = max(int(trainer.estimated_stepping_batches), 1)
 

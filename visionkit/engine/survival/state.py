@@ -56,6 +56,7 @@ class RunState(L.Callback):
         if self._found is None:
             return
         log.info("going on in epoch %d behind step %d", trainer.current_epoch + 1, trainer.global_step)
+        # Lightning does so only when nobody has asked for the number of batches by then, as the clock has.
         _loader(trainer).load_state_dict(self._found["loader"])
         trainer.callback_metrics.update(self._found["metrics"])
         if len(self._found["random"]) == trainer.world_size:  # with another number, the seeds are those of a new run
