@@ -100,7 +100,7 @@ def test_several_processes_believe_the_first_and_do_not_ask_at_every_step(monkey
 
 def test_gradients_that_are_being_summed_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stop too, even of one who says so once."""
-    training = Training(monkeypatch, 1)
+    training = Training(monkeypatch, "1s")
     training.batch()
     training.batch(steps=False, should_stop=True)
     assert not training.trainer.should_stop
@@ -120,9 +120,9 @@ def test_a_stop_is_saved_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_validations_come_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """At the end of an epoch as in its middle: resumed before, the run would leave them out."""
     training = Training(monkeypatch, 1, val_check_batch=2)
-    for _ in range(3):
+    for _ in range(4):
         training.batch()
     training.batch(is_last_batch=True)
     assert training.saved == [1, 3]
     training.last.on_train_epoch_start(training.trainer, None)  # type: ignore[arg-type]
-    assert training.saved == [1, 3, 4]
+    assert training.saved == [1, 3, 5]
