@@ -197,6 +197,12 @@ def test_going_on_keeps_the_first_command_and_the_folder(
         assert (found["epochs"], found["resume"]) == (8, "auto")
     assert not (folder / "result.json").exists()
     assert checkpoint_of(folder)
+    bare = tmp_path / "bare"  # of a run that was ended before it had written anything
+    bare.mkdir()
+    freeze(config, bare)
+    with pytest.raises(ConfigError, match="planted"):
+        launch.launch(changed(config, run_dir=str(bare)), {"task": "classification"})
+    assert (bare / "config.yaml").exists()
 
 
 def test_a_finished_run_gives_its_figure(
