@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -104,12 +106,14 @@ def test_a_run_that_is_being_trained_is_let_be(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     folder = run(config, tmp_path / "runs/2026-01-01/a")
-    ready, end = multiprocessing.Event(), multiprocessing.Event()
+    ready, worker = multiprocessing.Event(), multiprocessing.Value("i")
 
     def train() -> None:
         with occupied(folder):
-            ready.set()
-            end.wait(60)
+            worker.value = os.fork()  # as a loader's, which outlives the training when that is killed
+            if worker.value:
+                ready.set()
+            time.sleep(60)
 
     other = multiprocessing.get_context("fork").Process(target=train)
     other.start()
@@ -121,6 +125,7 @@ def test_a_run_that_is_being_trained_is_let_be(
     other.join()
     assert (folder / LOCK).exists()
     assert place(config)
+    os.kill(worker.value, signal.SIGKILL)
     with occupied(folder):
         pass
     assert not (folder / LOCK).exists()
