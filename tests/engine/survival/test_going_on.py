@@ -20,7 +20,8 @@ GOING_ON = (DIES, "resume=auto", "epochs=4")
 
 EVERYTHING = (
     *GOING_ON, "save_every=1", "data.workers=2", "head.dropout=0.5", "callbacks=early_stopping",
-    "trainer.accumulate_grad_batches=2", "trainer.log_every_n_steps=1",
+    "trainer.accumulate_grad_batches=2", "trainer.log_every_n_steps=1", "ema.decay=0.9", "scheduler=plateau",
+    "scheduler.patience=1", "freeze.stages=2", "freeze.until_epoch=2",
 )  # fmt: skip
 """A run with all that has a state: 5 batches and 3 steps an epoch."""
 
