@@ -145,7 +145,8 @@ def test_kill_9_in_every_task(tmp_path: Path) -> None:
         "segmentation": ("data.workers=2", "save_every=3"),
         "multitask": ("data.workers=2", "save_every=1"),
     }
-    runs = {name: [frozen(tmp_path / f"{name}{n}", *GOING_ON, f"task={name}", *settings) for n in (0, 1)]
+    averaged = (*GOING_ON, "ema.decay=0.9")
+    runs = {name: [frozen(tmp_path / f"{name}{n}", *averaged, f"task={name}", *settings) for n in (0, 1)]
             for name, settings in tasks.items()}  # fmt: skip
     done = subprocess.run(
         [sys.executable, "-m", "tests.dying", *(f"{killed}@13" for _, killed in runs.values())],
