@@ -110,8 +110,8 @@ def test_a_run_that_is_being_trained_is_let_be(
 
     def train() -> None:
         with occupied(folder):
-            worker.value = os.fork()  # as a loader's, which outlives the training when that is killed
-            if worker.value:
+            if forked := os.fork():  # as a loader's worker, which outlives a training that is killed
+                worker.value = forked
                 ready.set()
             time.sleep(60)
 
