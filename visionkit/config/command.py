@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -49,14 +50,23 @@ class Command(NamedTuple):
 STARTED = time.perf_counter()
 """When the process began, its first imports apart: what set-up time counts from."""
 
+FAILURE = 1
+"""The exit code of a failure of the program, which is not the user's."""
+
 USER_ERROR = 2
 """The exit code of an error that the user can put right."""
 
+SIGNALLED = 128
+"""What the number of a signal is added to, as shells have it: the exit code of a training that the signal has ended.
+
+Its checkpoint is written then, unless it had not taken a step yet. 130 is Ctrl-C, 138 SIGUSR1, 143 SIGTERM.
+"""
+
+INTERRUPTED = SIGNALLED + signal.SIGINT
+"""The exit code after Ctrl-C."""
+
 MANY = 500
 """Modules: as torch has them, and nothing that is imported later."""
-
-INTERRUPTED = 130
-"""The exit code after Ctrl-C, as shells have it."""
 
 
 def run(command: Command) -> None:

@@ -31,12 +31,14 @@ AHEAD_BYTES: Final = 2**28
 
 
 def start_worker(_: int) -> None:
-    """Keep a worker to one thread, and let Ctrl-C be the main process's to answer.
+    """Keep a worker to one thread, and let signals be the main process's to answer: schedulers send them to all.
 
     OpenCV starts a thread a core otherwise, and its pool does not survive a fork.
     """
     cv2.setNumThreads(0)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in ("SIGINT", "SIGTERM", "SIGUSR1"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
 class ResumableLoader(DataLoader[Sample]):

@@ -20,6 +20,8 @@ from visionkit.engine.doctor import quick
 from visionkit.engine.module import combined
 from visionkit.engine.quiet import start_log
 from visionkit.engine.setup import DEFAULT_BUDGET, Setup, budget_seconds, set_up
+from visionkit.engine.survival.trouble import explained
+from visionkit.engine.survival.writing import remove_leftovers
 from visionkit.errors import ConfigError, UserError
 
 log = logging.getLogger("visionkit")
@@ -34,8 +36,14 @@ def fit(run_dir: Path) -> float | None:
     start_log(run_dir if rank == 0 else None, screen=rank == 0)
     frozen = thaw(run_dir)
     setup = set_up(frozen, run_dir, progress_bar=rank == 0 and sys.stdout.isatty())
+    with setup.interrupt.signals, explained(setup.config, run_dir):
+        return _run(setup, run_dir, rank)
+
+
+def _run(setup: Setup, run_dir: Path, rank: int) -> float | None:
     log.info(_opening(setup, run_dir))
     if rank == 0:
+        remove_leftovers(run_dir / "checkpoints")
         quick.tell(setup.data.records, setup.config["data"])
         if setup.begun_with:
             results.write_weights(setup.begun_with.as_json(), run_dir)
@@ -68,7 +76,7 @@ def fit(run_dir: Path) -> float | None:
         results.write(result, run_dir)
         results.write_skipped(setup.data.skipped, run_dir)
         results.show(result, setup, run_dir)
-    if setup.interrupt.pressed and setup.trainer.world_size == 1:
+    if setup.interrupt.pressed:
         raise SystemExit(INTERRUPTED)
     return metrics.get(str(setup.best.monitor))
 

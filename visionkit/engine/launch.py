@@ -7,15 +7,18 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from omegaconf import DictConfig
 
+from visionkit.config.command import SIGNALLED
 from visionkit.config.folders import make_run_dir, short
 from visionkit.config.frozen import FILE, freeze, plain, thaw
 from visionkit.data.skipping import JOURNAL
 from visionkit.engine.preflight import check
 from visionkit.engine.survival import resume
+from visionkit.engine.survival.signals import HEARD
 from visionkit.errors import UserError
 
 
@@ -91,14 +94,20 @@ def run_worker(run_dir: Path, processes: int) -> int:
     """Train from a frozen file in processes of their own on this machine; return their exit code."""
     torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // processes))}
-    # Ctrl-C reaches the processes too; they end by themselves, and this one waits for what they save.
-    before = signal.signal(signal.SIGINT, lambda *_: None)
+    child: subprocess.Popen[bytes] | None = None
+
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        if child is not None and number != signal.SIGINT:  # Ctrl-C reaches the processes by itself
+            child.send_signal(number)
+
+    before = {number: signal.signal(number, pass_on) for number in HEARD}  # this one waits for what they save
     try:
-        done = subprocess.run(
+        child = subprocess.Popen(
             [sys.executable, *(torchrun if processes > 1 else []), "-m", "visionkit.engine.worker", str(run_dir)],
             env={**(threads if processes > 1 else {}), **os.environ},
-            check=False,
         )
+        code = child.wait()
     finally:
-        signal.signal(signal.SIGINT, before)
-    return done.returncode
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return code if code >= 0 else SIGNALLED - code

@@ -16,7 +16,7 @@ from visionkit.data.module import DataModule
 from visionkit.engine.setup import Setup
 from visionkit.tasks.base import Task
 from visionkit.tasks.grid import side_by_side
-from visionkit.types import COLOURS, Boxes, ClassScores, Image, MaskScores, Prediction
+from visionkit.types import COLOURS, Batch, Boxes, ClassScores, Image, MaskScores, Prediction
 
 MAX_PICTURES = 12
 
@@ -31,7 +31,11 @@ def augmented_batch(setup: Setup, folder: Path) -> None:
 
 def draw_augmented(data: DataModule, task: Task, names: tuple[str, ...], count: int) -> Image | None:
     """Return the first samples of the first training batch with their labels; None where none has labels."""
-    batch = next(iter(data.train_dataloader()))
+    return draw_batch(next(iter(data.train_dataloader())), task, names, count)
+
+
+def draw_batch(batch: Batch, task: Task, names: tuple[str, ...], count: int) -> Image | None:
+    """Return the first samples of a batch with their labels; None where none has labels."""
     drawn = [
         task.draw(image_of(batch.images, index), truth)
         for index in range(min(count, len(batch.images)))

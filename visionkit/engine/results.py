@@ -15,6 +15,7 @@ from visionkit.data.pixels import path_of
 from visionkit.data.skipping import JOURNAL, Skipped
 from visionkit.engine.checkpoint import foreign_packages, versions
 from visionkit.engine.setup import Setup
+from visionkit.engine.survival.writing import replace
 
 
 def collect(
@@ -48,8 +49,9 @@ def collect(
 
 
 def write(result: dict[str, Any], run_dir: Path) -> None:
-    """Write `result.json`."""
-    (run_dir / "result.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    """Write `result.json`, whole or not at all: it says that a run has ended."""
+    text = json.dumps(result, indent=2) + "\n"
+    replace(run_dir / "result.json", lambda file: file.write(text.encode()))
 
 
 def write_skipped(skipped: Skipped | None, folder: Path) -> None:

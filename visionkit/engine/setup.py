@@ -27,10 +27,13 @@ from visionkit.engine.speed import fusing, precision
 from visionkit.engine.speed.accumulating import FullMean
 from visionkit.engine.speed.compiling import compile_parts
 from visionkit.engine.speed.recomputing import recompute_stages
+from visionkit.engine.survival.consensus import Consensus
+from visionkit.engine.survival.finite import Finite
 from visionkit.engine.survival.interrupt import Interrupt
 from visionkit.engine.survival.resume import checkpoint_of
-from visionkit.engine.survival.saving import FOLDER, checkpoints
+from visionkit.engine.survival.saving import checkpoints
 from visionkit.engine.survival.state import RunState
+from visionkit.engine.survival.writing import FOLDER, Whole
 from visionkit.engine.weights.report import Report
 from visionkit.errors import ConfigError, DataError
 from visionkit.tasks.base import Task
@@ -105,7 +108,8 @@ def set_up(frozen: DictConfig, run_dir: Path, *, progress_bar: bool) -> Setup:
     )
     monitor = heads.monitor(config)
     best, last = checkpoints(str(run_dir / FOLDER), monitor, config["save_every"])
-    throughput, interrupt, history = Throughput(), Interrupt(), History(monitor)
+    consensus = Consensus()
+    throughput, interrupt, history = Throughput(), Interrupt(last, consensus), History(monitor)
     one_size = not (config["augment"] or {}).get("multi_scale")
     bar = [ProgressBar(monitor)] if progress_bar else []
     average = [EMA(config["ema"]["decay"])] if config["ema"]["decay"] is not None else []
@@ -122,13 +126,14 @@ def set_up(frozen: DictConfig, run_dir: Path, *, progress_bar: bool) -> Setup:
             Means(),
             FullMean(),
             throughput,
-            interrupt,
+            Finite(consensus),
             history,
             EpochLog(monitor),
             *bar,
             *more,
             best,
             last,
+            interrupt,
         ],
         logger=[build.build(node, save_dir=str(run_dir)) for node in config["logger"].values()],
         default_root_dir=str(run_dir),
@@ -137,6 +142,7 @@ def set_up(frozen: DictConfig, run_dir: Path, *, progress_bar: bool) -> Setup:
         use_distributed_sampler=False,
         num_sanity_val_steps=0,
     )
+    trainer.strategy.checkpoint_io = Whole()
     return Setup(config, data, tasks, module, trainer, best, throughput, interrupt, history, clock, resumed, begun_with)
 
 

@@ -11,16 +11,12 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from visionkit.config.command import INTERRUPTED, Trial
+from visionkit.config.command import FAILURE, SIGNALLED, Trial
 from visionkit.config.folders import make_run_dir
 from visionkit.config.frozen import command_line, freeze, plain
 from visionkit.engine.launch import num_processes, run_worker
 from visionkit.engine.preflight import check
 from visionkit.errors import ConfigError
-
-FAILED = 1
-"""The exit code of a sweep of which a trial failed."""
-
 
 WIDTH = 200
 """Of the closing table at most, columns: a terminal that is narrower wraps it, which is better than cut figures."""
@@ -43,7 +39,7 @@ def sweep(trials: Sequence[Trial]) -> None:
     """Check every trial, then train them in turn; a trial that fails does not keep the others from running.
 
     Leaves `trials.csv` beside the numbered folders. Raises ConfigError when a trial's config is wrong, before any
-    begins, and SystemExit when one failed or Ctrl-C ended the sweep.
+    begins, and SystemExit when one failed or a signal ended the sweep.
     """
     _check(trials)
     folder = Path(trials[0].config.run_dir).absolute().parent
@@ -58,7 +54,7 @@ def sweep(trials: Sequence[Trial]) -> None:
         run_dir = make_run_dir(trial.config.run_dir, trial.config.name)
         freeze(trial.config, run_dir, command_line(trial.overrides))
         code = run_worker(run_dir, num_processes(plain(trial.config.trainer)))
-        state = {0: "done", INTERRUPTED: "interrupted"}.get(code, "failed")
+        state = "done" if code == 0 else "interrupted" if code > SIGNALLED else "failed"
         outcomes.append(Outcome(number, settings, run_dir, state, _result(run_dir)))
         _write(outcomes, folder / "trials.csv")
         if state == "interrupted":
@@ -71,10 +67,10 @@ def sweep(trials: Sequence[Trial]) -> None:
     left = len(trials) - len(outcomes)
     if left or any(outcome.state == "interrupted" for outcome in outcomes):
         console.print(f"interrupted; {left} trainings were not begun")
-        raise SystemExit(INTERRUPTED)
+        raise SystemExit(code)
     if failed := [outcome for outcome in outcomes if outcome.state == "failed"]:
         console.print(f"{len(failed)} of {len(trials)} failed; what happened is in their train.log")
-        raise SystemExit(FAILED)
+        raise SystemExit(FAILURE)
 
 
 def _check(trials: Sequence[Trial]) -> None:

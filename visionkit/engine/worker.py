@@ -6,15 +6,13 @@ import logging
 import sys
 from pathlib import Path
 
-BUG = 1
-"""The exit code of a failure that is not the user's."""
-
 
 def work(run_dir: Path) -> float | None:
     """Train a run and return the monitor's value, or tune it and return None.
 
     A bug of ours ends the process with its traceback in the log too.
     """
+    from visionkit.config.command import FAILURE
     from visionkit.config.frozen import thaw
     from visionkit.engine.fit import fit
     from visionkit.engine.survival.occupied import occupied
@@ -34,7 +32,7 @@ def work(run_dir: Path) -> float | None:
         if not log.handlers:  # before the log began, or another rank, which keeps none
             raise
         log.exception("This is not your mistake but a failure of the program. The log is %s", run_dir / "train.log")
-        sys.exit(BUG)
+        sys.exit(FAILURE)
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from visionkit.config.folders import short
 from visionkit.config.frozen import FILE, thaw
 from visionkit.config.values import AUTO, LAST, seconds
 from visionkit.engine.survival.occupied import is_occupied
-from visionkit.engine.survival.saving import FOLDER
+from visionkit.engine.survival.writing import FOLDER, newest_readable
 from visionkit.errors import ConfigError
 
 FREE = (
@@ -46,8 +46,7 @@ class Place(NamedTuple):
 
 def checkpoint_of(run_dir: Path) -> Path | None:
     """Return the checkpoint that a run goes on from; None when it has written none."""
-    path = run_dir / FOLDER / LAST
-    return path if path.is_file() else None
+    return newest_readable(run_dir / FOLDER)
 
 
 def place(config: DictConfig) -> Place | None:

@@ -14,9 +14,6 @@ from torch import Tensor
 
 from visionkit.config.values import LAST, steps_or_seconds
 
-FOLDER = "checkpoints"
-"""Of a run's checkpoints, inside its own."""
-
 _LOOK = 10
 """Steps from one look at rank 0's watch to the next where several processes have to agree."""
 
