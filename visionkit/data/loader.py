@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 import signal
+import threading
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -36,9 +38,19 @@ def start_worker(_: int) -> None:
     OpenCV starts a thread a core otherwise, and its pool does not survive a fork.
     """
     cv2.setNumThreads(0)
-    for name in ("SIGINT", "SIGTERM", "SIGUSR1"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "SIGUSR1"):
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    if hasattr(signal, "sigwaitinfo"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_end_with_the_main_process, args=(os.getppid(),), daemon=True).start()
+
+
+def _end_with_the_main_process(parent: int) -> None:
+    """End at SIGTERM from the main process, which means this worker, and stay for what was sent to all."""
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != parent:
+        pass
+    os._exit(0)
 
 
 class ResumableLoader(DataLoader[Sample]):

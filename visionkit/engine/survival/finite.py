@@ -82,17 +82,12 @@ def _report(trainer: L.Trainer, module: VisionModule, batch: Batch, loss: float,
     kept = keep(batch, names, run_dir / f"nan_batch{rank}.pt")
     _draw(module, batch, kept)
     where = f"epoch {trainer.current_epoch + 1}, step {trainer.global_step + 1}"
-    rate = trainer.optimizers[0].param_groups[0]["lr"]
-    lower = [f"optimizer.lr (it is {rate:.3g} now)"]
-    if str(trainer.precision) != "32-true":
-        lower.append(f"the precision's risk by trainer.precision=32-true (it is {trainer.precision})")
-    if trainer.gradient_clip_val is None:
-        lower.append("large gradients by trainer.gradient_clip_val=1")
+    advice = lower(str(trainer.precision), trainer.gradient_clip_val, trainer.optimizers[0].param_groups[0]["lr"])
     return "\n".join(
         [
             f"the loss is {loss:g} in {where}: {found.told()}",
-            f"the batch: {_listed(names)}; it is kept in {short(kept)}",
-            f"lower {', or '.join(lower)}; no step was taken by this loss: {how_to_go_on(run_dir)}",
+            f"the batch: {listed(names)}; it is kept in {short(kept)}",
+            f"lower {advice}; no step was taken by this loss: {how_to_go_on(run_dir)}",
         ]
     )
 
@@ -128,6 +123,17 @@ def _draw(module: VisionModule, batch: Batch, kept: Path) -> None:
             pictures.write_image(kept.with_name(f"{kept.stem}{of}.png"), drawn)
 
 
-def _listed(names: Sequence[str]) -> str:
+def lower(precision: str, clip: float | None, rate: float) -> str:
+    """Return what may keep a loss finite."""
+    advice = [f"optimizer.lr (it is {rate:.3g} now)"]
+    if precision != "32-true":
+        advice.append(f"the risk of trainer.precision={precision} by 32-true")
+    if clip is None:
+        advice.append("large gradients by trainer.gradient_clip_val=1")
+    return f"{', '.join(advice[:-1])}, or {advice[-1]}" if advice[1:] else advice[0]
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return the names, the first of many."""
     more = len(names) - NAMED
     return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")

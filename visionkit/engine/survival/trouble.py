@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,8 @@ def explained(config: Mapping[str, Any], run_dir: Path) -> Iterator[None]:
         yield
     except (RuntimeError, MemoryError, OSError) as error:
         if told := _told(error, config, run_dir):
+            if isinstance(told, WorkerDiedError) and hasattr(signal, "SIGCHLD"):
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch would raise again as each other worker ends
             raise told from error
         raise
 
