@@ -20,7 +20,7 @@ def test_without_patience_a_signal_ends_the_process(number: int) -> None:
 
 
 def test_the_code_of_ctrl_c_is_that_of_the_command() -> None:
-    assert INTERRUPTED == CODES[signal.SIGINT]
+    assert CODES[signal.SIGINT] == INTERRUPTED
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])

@@ -82,7 +82,7 @@ def test_the_bytes_are_on_the_disk_before_the_name_is(folder: Path, monkeypatch:
     synced = os.fsync
 
     def fsync(descriptor: int) -> None:
-        seen.append((os.readlink(f"/proc/self/fd/{descriptor}"), step_of(folder / "last.ckpt")))
+        seen.append((str(Path(f"/proc/self/fd/{descriptor}").readlink()), step_of(folder / "last.ckpt")))
         synced(descriptor)
 
     monkeypatch.setattr(os, "fsync", fsync)
@@ -168,7 +168,7 @@ def test_another_error_stays_what_it_is(folder: Path) -> None:
 def test_no_checkpoint_holds_nan(folder: Path) -> None:
     spoilt = checkpoint(3)
     spoilt["state_dict"]["network.line"][7] = torch.nan
-    with pytest.raises(NotFiniteError, match="line holds NaN after step 3, so last.ckpt is not written"):
+    with pytest.raises(NotFiniteError, match=r"line holds NaN after step 3, so last\.ckpt is not written"):
         Whole().save_checkpoint(spoilt, folder / "last.ckpt")
     assert step_of(folder / "last.ckpt") == 2
 
