@@ -99,6 +99,23 @@ def test_how_workers_die(tmp_path: Path, said: str, words: str, own_children: No
         raise RuntimeError(said)
 
 
+class Reset(Dataset[int]):
+    """Data whose connection to a worker is gone."""
+
+    def __getitem__(self, index: int) -> int:
+        raise ConnectionResetError
+
+    def __len__(self) -> int:
+        return 1
+
+
+def test_a_connection_that_ends_is_a_worker_that_died_only_while_loading(tmp_path: Path, own_children: None) -> None:
+    with pytest.raises(WorkerDiedError, match="has ended"), explained(CONFIG, tmp_path):
+        next(iter(DataLoader(Reset())))
+    with pytest.raises(ConnectionResetError), explained(CONFIG, tmp_path):
+        Reset()[0]
+
+
 def test_memory_is_explained_and_other_errors_are_left(tmp_path: Path) -> None:
     with pytest.raises(OutOfMemoryError), explained(CONFIG, tmp_path):
         raise torch.OutOfMemoryError("CUDA out of memory.")

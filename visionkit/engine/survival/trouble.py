@@ -7,7 +7,10 @@ import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from traceback import walk_tb
 from typing import Any
+
+from torch.utils.data import dataloader
 
 from visionkit.engine.survival.disk import FULL, DiskFullError, disk_full
 from visionkit.engine.survival.memory import is_out_of_memory, out_of_memory
@@ -26,7 +29,7 @@ def explained(config: Mapping[str, Any], run_dir: Path) -> Iterator[None]:
     """Raise a UserError in place of what memory, disk and loader processes raise when there is not enough of them."""
     try:
         yield
-    except (RuntimeError, MemoryError, OSError) as error:
+    except (RuntimeError, MemoryError, OSError, EOFError) as error:
         if told := _told(error, config, run_dir):
             if isinstance(told, WorkerDiedError) and hasattr(signal, "SIGCHLD"):
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch would raise again as each other worker ends
@@ -42,6 +45,8 @@ def _told(error: BaseException, config: Mapping[str, Any], run_dir: Path) -> Use
         return disk_full(error, Path(error.filename or run_dir / "metrics.csv"), None, go_on)
     if said := _WORKER.search(str(error)):
         return _worker_died(said[1], config, go_on)
+    if isinstance(error, ConnectionError | EOFError) and _loading(error):  # it died as a batch was taken from it
+        return _worker_died("has ended", config, go_on)
     if is_out_of_memory(error):
         return out_of_memory(error, config, go_on)
     return None
@@ -51,6 +56,12 @@ def _earlier(error: BaseException) -> DiskFullError | None:
     """Return the error that one was raised in the handling of, if that told of the disk."""
     context = error.__context__
     return context if context is None or isinstance(context, DiskFullError) else _earlier(context)
+
+
+def _loading(error: BaseException) -> bool:
+    """Return whether an error was raised under torch's loader."""
+    files = (frame.f_code.co_filename for frame, _ in walk_tb(error.__traceback__))
+    return any(file == dataloader.__file__ for file in files)
 
 
 def _worker_died(how: str, config: Mapping[str, Any], go_on: str) -> WorkerDiedError:
