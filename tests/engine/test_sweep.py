@@ -49,7 +49,7 @@ def workers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
         metrics = {"val/accuracy": config.optimizer.lr * 10, "test/accuracy": 0.5}
         result = {"monitor": "val/accuracy", "metrics": metrics, "epochs": 2, "checkpoint": "checkpoints/best.ckpt"}
         (run_dir / "result.json").write_text(json.dumps({**result, "seconds": {"training": 3.2}}))
-        return 130 if config.optimizer.lr == 0.02 else 0
+        return {0.02: 130, 0.04: 143}.get(config.optimizer.lr, 0)
 
     monkeypatch.setattr(sweep, "run_worker", run)
     monkeypatch.chdir(tmp_path)
@@ -75,6 +75,13 @@ def test_commas_are_multiplied_and_the_best_stands_first(
     assert "data" not in rows[0], "what is the same in all trials is not in the table"
     shown = capsys.readouterr().out
     assert shown.index("0.1000") < shown.index("0.0100")
+
+
+def test_a_scheduler_ends_the_sweep(workers: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SystemExit) as ended:
+        swept(monkeypatch, *SPACE[:-1], "optimizer.lr=0.04,0.01", "run_dir=mine")
+    assert ended.value.code == 143
+    assert len(workers) == 1
 
 
 def test_ctrl_c_ends_the_sweep_and_shows_what_there_is(

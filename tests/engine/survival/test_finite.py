@@ -58,7 +58,7 @@ def test_a_batch_that_gives_nan_stops_the_training(
     assert len(batches) == 7
     for words in (
         "in epoch 2, step 7: not finite: ", f"the first layer whose output is not finite is {LAYER}\n",
-        "nan_batch.pt", "lower optimizer.lr (it is 0.0", f"go on with resume={run_dir}",
+        "nan_batch.pt", "lower optimizer.lr (it is 0.0", f"go on by the same command with resume={run_dir}",
     ):  # fmt: skip
         assert words in told, told
     if task == "multitask":

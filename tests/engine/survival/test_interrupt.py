@@ -33,7 +33,7 @@ def test_a_scheduler_gets_a_checkpoint_and_nothing_else(
     assert saved(tmp_path)["global_step"] == 2
     assert not (tmp_path / "checkpoints/best.ckpt").exists(), "it took the time to validate"
     assert f"stopped by {signal.Signals(number).name} after step 2" in caplog.text
-    assert f"go on with resume={tmp_path}" in caplog.text
+    assert f"go on by the same command with resume={tmp_path}" in caplog.text
 
 
 def test_ctrl_c_saves_before_it_validates(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def test_sigterm_to_all_processes_of_a_job(tmp_path: Path) -> None:
     assert process.returncode == 143, output
     assert "Traceback" not in output
     assert "stopped by SIGTERM after step" in output
-    assert "the last checkpoint is run/checkpoints/last.ckpt; go on with resume=run" in output
+    assert "the last checkpoint is run/checkpoints/last.ckpt; go on by the same command with resume=run" in output
     found = newest_readable(tmp_path / "run/checkpoints")
     assert found == tmp_path / "run/checkpoints/last.ckpt"
     step = int(output.split("after step ")[1].split(";")[0])

@@ -126,7 +126,11 @@ def test_a_limit_on_files_is_told_and_the_last_checkpoint_stays(folder: Path) ->
             told.write_text(str(error))
 
     assert in_a_child(limited) == 0
-    for words in ("last.ckpt takes 120,000 bytes", "ulimit -f", f"go on with resume={folder.parent}"):
+    for words in (
+        "last.ckpt takes 120,000 bytes",
+        "ulimit -f",
+        f"go on by the same command with resume={folder.parent}",
+    ):
         assert words in told.read_text()
     assert sorted(path.name for path in folder.iterdir()) == ["last.ckpt", "last.previous.ckpt"]
     assert step_of(newest_readable(folder)) == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -133,7 +134,7 @@ def how_to_go_on(run_dir: Path) -> str:
     path = next((path for name in (LAST, PREVIOUS) if (path := run_dir / FOLDER / name).exists()), None)
     if path is None:
         return "no checkpoint is written yet: start the training again"
-    return f"the last checkpoint is {short(path)}; go on with resume={short(run_dir)}"
+    return f"the last checkpoint is {short(path)}; go on by the same command with resume={shlex.quote(short(run_dir))}"
 
 
 def num_bytes(node: Any) -> int:
