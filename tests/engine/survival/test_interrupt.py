@@ -117,3 +117,11 @@ def test_before_the_first_step_a_signal_ends_at_once(tmp_path: Path, monkeypatch
         train(tmp_path, lambda *_: None)
     assert ended.value.code == 143
     assert not (tmp_path / "checkpoints").exists()
+
+
+def test_behind_the_training_a_signal_ends_at_once(tmp_path: Path) -> None:
+    ended, _ = train(tmp_path, lambda *_: None)
+    assert saved(tmp_path)["global_step"] == 2 * STEPS
+    with ended.signals, pytest.raises(SystemExit) as code:
+        signal.raise_signal(signal.SIGUSR1)
+    assert code.value.code == 138

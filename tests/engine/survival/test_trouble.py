@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 from tests.engine.survival.boring import STEPS, saved, train
 from tests.trainings import frozen
 from visionkit.data.loader import start_worker
+from visionkit.engine import results
 from visionkit.engine.fit import fit
 from visionkit.engine.module import VisionModule
 from visionkit.engine.survival.disk import DiskFullError
@@ -154,6 +155,16 @@ def test_a_disk_that_fills_up_costs_the_steps_since_the_last_checkpoint(
     assert saved(tmp_path)["global_step"] == STEPS
     assert saved(tmp_path, "best.ckpt")["global_step"] == STEPS
     assert not list((tmp_path / "checkpoints").glob(".*"))
+
+
+def test_a_result_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        results.write({"metrics": {}}, tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_training_without_memory_ends_with_advice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
