@@ -51,7 +51,7 @@ class Numbers(L.LightningModule):
 
 def train(run_dir: Path, at: Callable[[str, int], None], **trainer: Any) -> tuple[Interrupt, Numbers]:
     """Train two epochs as `fit` does, signals heard; return what answers them, and the module."""
-    best, last = checkpoints(str(run_dir / "checkpoints"), "val/score")
+    best, last = checkpoints(str(run_dir / "checkpoints"), "val/score", None)
     interrupt = Interrupt(last, Consensus())
     module = Numbers(at)
     loader = DataLoader(TensorDataset(torch.ones(STEPS, 2)))

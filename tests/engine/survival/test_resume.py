@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def run(config: DictConfig, folder: Path, *, checkpoint: bool = True, **result: 
     (folder / "checkpoints").mkdir(parents=True)
     freeze(config, folder, "python -m visionkit.train first")
     if checkpoint:
-        (folder / "checkpoints/last.ckpt").touch()
+        zipfile.ZipFile(folder / "checkpoints/last.ckpt", "w").close()
     if result:
         defaults = {"interrupted": False, "monitor": "val/accuracy", "metrics": {"val/accuracy": 0.5}}
         (folder / "result.json").write_text(json.dumps({**defaults, "seconds": {"training": 90.0}, **result}))
@@ -74,7 +75,7 @@ def test_auto_takes_what_run_dir_holds(config: DictConfig, tmp_path: Path) -> No
     assert place(wanted) is None
     folder = run(config, tmp_path / "run", checkpoint=False)
     assert place(wanted) == (folder, None, None)  # killed before its first checkpoint: begins anew, in the same folder
-    (folder / "checkpoints/last.ckpt").touch()
+    zipfile.ZipFile(folder / "checkpoints/last.ckpt", "w").close()
     assert place(wanted) == (folder, None, checkpoint_of(folder))
 
 
