@@ -22,8 +22,11 @@ class Running:
         self.sums: Tensor | None = None  # of value times images, by name
         self.images = 0.0
 
-    def add(self, values: Mapping[str, Tensor], images: int) -> None:
-        """Add the values of a batch, the same names each time."""
+    def add(self, values: Mapping[str, Tensor], images: float) -> None:
+        """Add the values of a batch, the same names each time; `images` has to be the same on all ranks.
+
+        The ranks' values are parts of one, each over what all of them count: none weighs more for having more images.
+        """
         stacked = torch.stack([value.detach().float() for value in values.values()])
         if self.sums is None:
             self.names, self.sums = list(values), torch.zeros_like(stacked)
@@ -61,7 +64,7 @@ class Means(L.Callback):
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
         """Add a batch, and write the values of the step where they are due."""
-        self._train.add(outputs["terms"], len(batch.images))
+        self._train.add(outputs["terms"], 1)  # all batches of a training are of one size
         every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]  # its logger connector sets it
         if self._rate is not None and trainer.global_step % every == 0:
             loss = trainer.strategy.reduce(outputs["terms"]["train/loss"].clone(), reduce_op="mean")
@@ -84,7 +87,7 @@ class Means(L.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Add a batch."""
-        self._evaluated.add(outputs["terms"], len(batch.images))
+        self._evaluated.add(outputs["terms"], float(total(torch.tensor(len(batch.images), device=pl_module.device))))
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Log the means of the split."""
