@@ -150,6 +150,23 @@ WRONG: dict[str, tuple[str, list[str], list[str]]] = {
     "compiled and computed again": ("train", ["compile=true", "activation_checkpointing=true"], ["give one of them"]),
     "no switch": ("train", ["compile=maybe"], ["compile=maybe", "true nor false"]),
     "processes": ("train", ["trainer.devices=0"], ["trainer.devices=0"]),
+    "more processes than images": (
+        "train", ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "data.batch_size=1"],
+        ["data.batch_size=1", "all 2 processes"],
+    ),
+    "weights that never learn": (
+        "train", ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "neck=fpn"],
+        ["necks.neck.smooth", "neck=none"],
+    ),
+    "statistics on a CPU": ("train", ["trainer=cpu", "+trainer.sync_batchnorm=true"], ["need GPUs", "norm=group"]),
+    "processes of machines": ("train", ["trainer=multi_node"], ["trainer.devices=auto", "their number"]),
+    "machines": ("train", ["trainer=ddp", "trainer.num_nodes=0", "trainer.devices=2"], ["trainer.num_nodes=0"]),
+    "processes of a cluster": ("train", ["trainer=ddp", "cluster=slurm"], ["trainer.devices=auto", "their number"]),
+    "warning of a cluster": ("train", ["cluster=slurm", "cluster.warning=25h"], ["cluster.warning=25h", "time=24h"]),
+    "shared out, and scaled": ("train", ["trainer=fsdp", "trainer.precision=16-mixed"], ["trainer=fsdp", "bf16-mixed"]),
+    "shared out, single numbers": (
+        "train", ["task=multitask", "task.loss_weights=learned", "trainer=fsdp"], ["loss_weights=learned", "give fixed"]
+    ),
     "processes in words": ("train", ["trainer.devices=many"], ["trainer.devices=many is no number of processes"]),
     "digits": ("train", ["data.digits_per_scene=[3,1]"], ["data.digits_per_scene=[3, 1]"]),
     "middle of images for boxes": ("train", ["task=detection", "data.resize=crop"], ["data.resize=fit"]),

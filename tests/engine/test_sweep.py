@@ -105,6 +105,18 @@ def test_tuning_is_no_trial(
     assert not workers
 
 
+def test_what_is_started_elsewhere_is_not_waited_for(
+    workers: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    swept(monkeypatch, *SPACE, "cluster=by_hand", "run_dir=mine")
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("torchrun ")]
+    folders = [tmp_path / "mine" / name for name in "01"]
+    assert [line.split()[-1] for line in said] == [str(folder) for folder in folders]
+    assert [thaw(folder).optimizer.lr for folder in folders] == [0.001, 0.01]
+    assert not workers
+    assert not (tmp_path / "mine" / "trials.csv").exists()
+
+
 def test_sweeps_do_not_share_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     first = sweep_dir(None, "detection", ["a=1,2", "b=3"])

@@ -80,6 +80,7 @@ def _contradictions(config: DictConfig) -> Iterator[str]:
     yield from _averaging(config)
     yield from _waiting(config)
     yield from tuning_problems(config)
+    yield from _processes(config)
     yield from head_problems(config)
     for key, loss in losses(config):
         if loss.get("class_weights") == "balanced" and loss.get("class_balance"):
@@ -87,6 +88,21 @@ def _contradictions(config: DictConfig) -> Iterator[str]:
                 f"{key}.class_weights=balanced and {key}.class_balance={loss.class_balance} would both raise rare "
                 f"classes; give {key}.class_balance=0 or {key}.class_weights=null"
             )
+
+
+def _processes(config: DictConfig) -> Iterator[str]:
+    trainer, cluster = config.get("trainer"), config.get("cluster")
+    elsewhere = "partition" in (cluster or {}) or (trainer or {}).get("num_nodes", 1) != 1
+    if elsewhere and trainer.get("devices") == "auto":
+        yield "trainer.devices=auto: this machine cannot know the GPUs of others; give their number on each machine"
+    if not trainer or trainer.get("strategy") != "fsdp":
+        return
+    if str(trainer.get("precision", "")).startswith("16-mixed"):
+        yield "trainer.precision=16-mixed cannot scale gradients that are shared out (trainer=fsdp); give bf16-mixed"
+    if OmegaConf.select(config, "task.loss_weights", throw_on_missing=False) == "learned":
+        yield "task.loss_weights=learned: single numbers cannot be shared out (trainer=fsdp); give fixed"
+    if OmegaConf.select(config, "ema.decay", throw_on_missing=False) is not None:
+        yield f"ema.decay={config.ema.decay}: what is shared out (trainer=fsdp) cannot be averaged; give trainer=ddp"
 
 
 def _freezing(node: Any) -> Iterator[str]:
@@ -297,6 +313,7 @@ _CHECKS: dict[str, Callable[[str, Any], None]] = {
     "data.leave_out": _list_file,
     "trainer.devices": _devices,
     "trainer.precision": _precision,
+    "trainer.num_nodes": _whole(1),
     "checkpoint": _checkpoint,
     "source": _source,
     "split": _one_of(*values.SPLITS),

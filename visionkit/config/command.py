@@ -159,13 +159,18 @@ def swift_imports() -> Iterator[None]:
         gc.enable()
 
 
+def say(text: str) -> None:
+    """Print a message where errors go."""
+    print(text, file=sys.stderr)
+
+
 @contextmanager
-def errors_for_people() -> Iterator[None]:
-    """Print an error that the user can put right and end the process with its exit code."""
+def errors_for_people(tell: Callable[[str], None] = say) -> Iterator[None]:
+    """Tell an error that the user can put right and end the process with its exit code."""
     try:
         yield
     except (UserError, HydraException, OmegaConfBaseException) as error:
-        print(message(error), file=sys.stderr)
+        tell(message(error))
         sys.exit(USER_ERROR)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

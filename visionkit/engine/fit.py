@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import time
 from pathlib import Path
@@ -15,9 +14,10 @@ from visionkit.config.command import INTERRUPTED, STARTED
 from visionkit.config.frozen import thaw
 from visionkit.data.loader import plain_loader
 from visionkit.data.pixels import in_memory
-from visionkit.engine import baseline, checkpoint, facts, hints, pictures, results
+from visionkit.engine import baseline, build, checkpoint, facts, hints, pictures, results
 from visionkit.engine.doctor import quick
 from visionkit.engine.module import combined
+from visionkit.engine.processes import placement, sharding
 from visionkit.engine.quiet import start_log
 from visionkit.engine.setup import DEFAULT_BUDGET, Setup, budget_seconds, set_up
 from visionkit.engine.survival.trouble import explained
@@ -32,7 +32,7 @@ def fit(run_dir: Path) -> float | None:
 
     Every rank of a distributed run calls this with the same folder; rank 0 alone writes and speaks.
     """
-    rank = _rank()
+    rank = placement.rank()
     start_log(run_dir if rank == 0 else None, screen=rank == 0)
     frozen = thaw(run_dir)
     setup = set_up(frozen, run_dir, progress_bar=rank == 0 and sys.stdout.isatty())
@@ -59,9 +59,13 @@ def _run(setup: Setup, run_dir: Path, rank: int) -> float | None:
         raise UserError(
             f"training ended before its first validation, so there is no model in {run_dir}; train for longer"
         )
-    setup.module.network.load_state_dict(checkpoint.network_state(checkpoint.read(best)))
+    state = checkpoint.network_state(checkpoint.read(best))
+    sharding.load(setup.module.network, state)
     metrics = _evaluate(setup)
     trivial = _trivial(setup)
+    if sharding.is_shared(setup.module.network):  # what is left is rank 0's alone
+        setup.module.network = build.build_network(build.network_node(setup.config), setup.module.class_names)
+        setup.module.network.load_state_dict(state)
     if rank == 0:
         pictures.predictions(setup, run_dir / "pictures")
     ended = time.perf_counter()
@@ -86,10 +90,6 @@ def _check_length(setup: Setup, found: dict[str, Any]) -> None:
     done, limit = found["epoch"], setup.trainer.max_epochs
     if limit is not None and -1 < limit < done:
         raise ConfigError(f"epochs={limit} but the run has trained for {done} epochs already; give {done} or more")
-
-
-def _rank() -> int:
-    return int(os.environ.get("RANK", "0"))
 
 
 def _opening(setup: Setup, run_dir: Path) -> str:

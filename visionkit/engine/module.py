@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from visionkit.engine.heads import COMBINED
+from visionkit.engine.processes.sharding import Sharded, shard
 from visionkit.engine.recipe import groups
 from visionkit.engine.recipe.averaging import EMA
 from visionkit.engine.recipe.loss_weights import FixedWeights, LearnedWeights
@@ -55,6 +56,12 @@ class VisionModule(L.LightningModule):
         self._optimizer = optimizer
         self._factor = factor
         self._layer_decay = layer_decay
+
+    def configure_model(self) -> None:
+        """Share the network out to all processes, where the strategy says so."""
+        strategy = self.trainer.strategy
+        if isinstance(strategy, Sharded):
+            self.network = shard(self.network, strategy.device_mesh["data_parallel"], strategy.synchronised)
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
         """Return `loss`, the weighted sum of the heads' losses, and `terms`, what is logged (`means.py`)."""

@@ -8,12 +8,14 @@ from typing import Any, cast
 
 import torch
 from omegaconf import DictConfig, OmegaConf
+from torch.utils._pytree import tree_leaves
 
 from visionkit.config import checks
 from visionkit.config.frozen import plain
 from visionkit.config.values import image_size
 from visionkit.engine import balancing, build, heads, misfit, signatures, weights
 from visionkit.engine.heads import Node
+from visionkit.engine.processes import placement
 from visionkit.engine.quiet import quieten
 from visionkit.engine.recipe import freezing, groups, stepping
 from visionkit.engine.speed import compiling, precision
@@ -57,6 +59,7 @@ def _misfits(config: Node) -> Iterator[str]:
             problems.append(signatures.refusal(key, error))
             return None
 
+    processes = placement.asked(config["trainer"])
     channels = attempt("data", lambda: build.num_channels(config["data"]))
     chosen = heads.heads(config)
     tasks = {name: attempt(head.task_key, partial(build.build, head.task)) for name, head in chosen.items()}
@@ -81,6 +84,8 @@ def _misfits(config: Node) -> Iterator[str]:
             if not problems and augment:
                 for drawn in {augment.smallest(size), augment.largest(size)} - {size}:
                     attempt("augment.multi_scale", partial(_forward, joined, channels, drawn))
+            if not problems and processes.total > 1:
+                attempt("neck", lambda: _check_gradients(joined, channels, size))
             attempt("freeze", lambda: freezing.choose(config["freeze"], joined.backbone))
             if not problems:
                 attempt("init", lambda: weights.check(config, joined))
@@ -97,12 +102,16 @@ def _misfits(config: Node) -> Iterator[str]:
     for name, node in config["callbacks"].items():
         attempt(f"callbacks.{name}", partial(build.build, node))
     quiet = {"logger": False, "enable_progress_bar": False, "enable_checkpointing": False}
-    trainer = {**limits(config), **config["trainer"]}
-    known = attempt("trainer", lambda: precision.resolved(trainer))
-    if config["compile"]:
-        attempt("compile", lambda: compiling.check(trainer))
-    if known:
-        attempt("trainer", lambda: build_trainer({**trainer, "precision": known}, **quiet))
+    attempt("data.batch_size", lambda: _check_share(config["data"]["batch_size"], processes.total))
+    cluster = attempt("cluster", lambda: build.build(config["cluster"])) if config["cluster"] else None
+    if cluster is None and processes.nodes == 1:  # else the devices are those of another machine
+        trainer = {**limits(config), **config["trainer"]}
+        known = attempt("trainer", lambda: precision.resolved(trainer))
+        if config["compile"]:
+            attempt("compile", lambda: compiling.check(trainer))
+        if known:
+            made = {**trainer, "precision": known}
+            attempt("trainer", lambda: build_trainer(placement.arguments(made, processes), **quiet))
     yield from problems
 
 
@@ -112,6 +121,28 @@ def _check_monitor(config: Node, tasks: Mapping[str, Task]) -> None:
     measured = [heads.COMBINED, *(f"{name}/{metric}" for name, task in tasks.items() for metric in task.metric_names)]
     if heads.several(config) and chosen not in measured:
         raise ConfigError(f"task.monitor={chosen} is not measured; choose one of {', '.join(measured)}")
+
+
+def _check_gradients(network: Network, channels: int, size: tuple[int, int]) -> None:
+    """Raise ConfigError when a parameter never learns: several processes would wait for its gradient."""
+    found = network.outputs(network.features(misfit.images(channels, *size)), size)
+    learning = [leaf.sum() for leaf in tree_leaves(found) if isinstance(leaf, torch.Tensor) and leaf.requires_grad]
+    names, parameters = zip(*network.named_parameters(), strict=True)
+    gradients = torch.autograd.grad(torch.stack(learning).sum(), parameters, allow_unused=True)
+    if unused := [name for name, gradient in zip(names, gradients, strict=True) if gradient is None]:
+        parts = sorted({".".join(name.split(".")[:3]) for name in unused})
+        raise ConfigError(
+            f"the heads read nothing of {', '.join(parts)}: these weights would never learn, and several processes "
+            "cannot train a network with such; choose a neck whose maps the head reads, such as neck=none, or "
+            "trainer=auto for one process"
+        )
+
+
+def _check_share(batch_size: int, processes: int) -> None:
+    if batch_size < processes:
+        raise ConfigError(
+            f"data.batch_size={batch_size} is the batch of all {processes} processes; give at least one each"
+        )
 
 
 def _cut_labels(data: Node, tasks: Mapping[str, Task]) -> list[str]:

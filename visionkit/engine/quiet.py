@@ -17,6 +17,7 @@ _EXPECTED = (
     ".*is a wildcard.*|.*srun. command is available.*",
     ".*sync_dist=True.*",  # metrics and losses are sums over ranks already
     ".*isinstance.treespec, LeafSpec.*",
+    ".*FSDP2-wrapped module.*returned a view.*",  # nothing of ours changes outputs in place
 )
 
 

@@ -19,6 +19,7 @@ from visionkit.engine.callbacks import EpochLog, History, ProgressBar, Throughpu
 from visionkit.engine.checkpoint import manifest
 from visionkit.engine.means import Means
 from visionkit.engine.module import VisionModule
+from visionkit.engine.processes.placement import placed
 from visionkit.engine.recipe import freezing
 from visionkit.engine.recipe.averaging import EMA
 from visionkit.engine.recipe.clock import Clock
@@ -116,7 +117,7 @@ def set_up(frozen: DictConfig, run_dir: Path, *, progress_bar: bool) -> Setup:
     watch = [Watch(schedule, monitor)] if isinstance(schedule, Plateau) else []
     more = [build.build(node) for node in config["callbacks"].values()]
     trainer = build_trainer(
-        {**limits(config), **precision.tune(trainer_node, one_size=one_size), **trainer_node},
+        {**limits(config), **precision.tune(trainer_node, one_size=one_size), **placed(trainer_node)},
         callbacks=[
             RunState(),
             freezing.Freeze(frozen_part),

@@ -14,8 +14,10 @@ from rich.table import Table
 from visionkit.config.command import FAILURE, SIGNALLED, Trial
 from visionkit.config.folders import make_run_dir
 from visionkit.config.frozen import command_line, freeze, plain
-from visionkit.engine.launch import num_processes, run_worker
+from visionkit.config.values import AUTO
+from visionkit.engine.launch import run_worker, start_elsewhere
 from visionkit.engine.preflight import check
+from visionkit.engine.processes.placement import asked
 from visionkit.errors import ConfigError
 
 WIDTH = 200
@@ -38,8 +40,9 @@ class Outcome(NamedTuple):
 def sweep(trials: Sequence[Trial]) -> None:
     """Check every trial, then train them in turn; a trial that fails does not keep the others from running.
 
-    Leaves `trials.csv` beside the numbered folders. Raises ConfigError when a trial's config is wrong, before any
-    begins, and SystemExit when one failed or a signal ended the sweep.
+    Leaves `trials.csv` beside the numbered folders; what a cluster trains is handed to it, and not waited for. Raises
+    ConfigError when a trial's config is wrong, before any begins, and SystemExit when one failed or a signal ended the
+    sweep.
     """
     _check(trials)
     folder = Path(trials[0].config.run_dir).absolute().parent
@@ -52,13 +55,21 @@ def sweep(trials: Sequence[Trial]) -> None:
         told = "  ".join(f"{key}={value}" for key, value in settings.items())
         console.print(f"\ntrial {number + 1} of {len(trials)}: {told}", style="bold", markup=False)
         run_dir = make_run_dir(trial.config.run_dir, trial.config.name)
+        if trial.config.cluster:  # what a cluster stops and starts again goes on in its folder
+            trial.config.resume = AUTO
         freeze(trial.config, run_dir, command_line(trial.overrides))
-        code = run_worker(run_dir, num_processes(plain(trial.config.trainer)))
+        size = asked(plain(trial.config.trainer))
+        if said := start_elsewhere(trial.config, run_dir, size):
+            console.print(said, markup=False)
+            continue
+        code = run_worker(run_dir, size.each)
         state = "done" if code == 0 else "interrupted" if code > SIGNALLED else "failed"
         outcomes.append(Outcome(number, settings, run_dir, state, _result(run_dir)))
         _write(outcomes, folder / "trials.csv")
         if state == "interrupted":
             break
+    if not outcomes:  # all are trained elsewhere, and none is done yet
+        return
     console.print()
     Console(highlight=False, width=WIDTH).print(_table(outcomes))
     console.print(f"\nsweep     {folder}\ntable     {folder / 'trials.csv'}", markup=False)

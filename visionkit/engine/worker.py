@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 import sys
+import time
 from pathlib import Path
 
 
@@ -35,18 +38,37 @@ def work(run_dir: Path) -> float | None:
         sys.exit(FAILURE)
 
 
+def run(run_dir: Path) -> int:
+    """Train a run as one of its processes; return the exit code, an error of the user's told."""
+    from visionkit.config.command import errors_for_people
+
+    try:
+        with errors_for_people(_tell):
+            work(run_dir)
+    except SystemExit as end:
+        return int(end.code or 0)
+    finally:
+        _leave_group()
+    return 0
+
+
 def main() -> None:
     """Train the run whose folder is the only argument."""
-    from visionkit.config.command import errors_for_people, yield_cores
+    from visionkit.config.command import yield_cores
 
     yield_cores()
     if len(sys.argv) != 2:
         sys.exit("usage: python -m visionkit.engine.worker <run_dir>")
-    with errors_for_people():
-        try:
-            work(Path(sys.argv[1]).absolute())
-        finally:
-            _leave_group()
+    sys.exit(run(Path(sys.argv[1]).absolute()))
+
+
+def _tell(text: str) -> None:
+    """Print a message, or leave it where torchrun looks for it: the processes all say the same, and it says it once."""
+    if file := os.environ.get("TORCHELASTIC_ERROR_FILE"):
+        said = {"message": text, "extraInfo": {"timestamp": str(int(time.time()))}}
+        Path(file).write_text(json.dumps({"message": said}), encoding="utf-8")
+    else:
+        print(text, file=sys.stderr)
 
 
 def _leave_group() -> None:

@@ -20,7 +20,7 @@ def test_stopped_by_sigterm(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     batch: str,
-    step: int,  # noqa: F811
+    step: int,
 ) -> None:
     """Within an epoch, in its last batch, and in the last of all."""
     run = frozen(tmp_path / "run", *EVERYTHING)

@@ -24,6 +24,7 @@ FREE = (
     "save_every",
     "data.workers",
     "logger",
+    "cluster",
     "trainer.devices",
     "trainer.num_nodes",
     "trainer.log_every_n_steps",

@@ -1,0 +1,1 @@
+"""Start the processes that train together, and tell each where it stands."""
