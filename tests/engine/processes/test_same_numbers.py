@@ -37,7 +37,14 @@ QUICK = {
 MULTITASK = ("task=multitask", "head@heads.segmentation=fcn", "optimizer.lr=0.002")
 SLOW = {
     "mixed": ("task=classification", "augment.mixup=0.5", "augment.cutmix=0.5", "head.loss.class_weights=balanced"),
-    "auxiliary": ("task=classification", "backbone=convnet_googlenet", "head.loss.label_smoothing=0.3"),
+    # Smaller steps and no maxima here too: the network is deep.
+    "smoothed": (
+        "task=classification",
+        "backbone=convnet_googlenet",
+        "head.loss.label_smoothing=0.3",
+        "optimizer.lr=0.001",
+        "backbone.pooling=average",
+    ),
     "weighed": ("task=multilabel", "head.loss.pos_weight=balanced", "data.sampler=balanced"),
     "clipped": ("task=detection", "trainer.gradient_clip_val=0.1", "trainer.accumulate_grad_batches=2"),
     "merged": ("task=detection", "data.num_scenes=75"),  # 15 to validate: two ranks take the last one to those before
