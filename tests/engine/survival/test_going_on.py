@@ -179,3 +179,29 @@ def test_two_processes_go_on_with_their_own_random_streams(tmp_path: Path) -> No
     assert {key.split(".")[2] for key in differences(*last)} <= {"History"}  # means over ranks are rounded anew
     assert last[1]["callbacks"]["History"]["losses"] == pytest.approx(last[0]["callbacks"]["History"]["losses"])
     assert not torch.equal(*(streams["torch"] for streams in last[0]["run_state"]["random"]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("batch", "step"), [("7", 5), ("9", 6), ("19", 12)])
+def test_stopped_by_sigterm(
+    straight: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    batch: str,
+    step: int,
+) -> None:
+    """Within an epoch, in its last batch, and in the last of all."""
+    run = frozen(tmp_path / "run", *EVERYTHING)
+    monkeypatch.setenv(WHERE, batch)
+    monkeypatch.setenv(HOW, "SIGTERM")
+    with pytest.raises(SystemExit) as ended:
+        fit(run)
+    monkeypatch.delenv(WHERE)
+    assert ended.value.code == 143
+    assert torch.load(run / "checkpoints/last.ckpt", weights_only=True)["global_step"] == step
+    assert not (run / "result.json").exists()
+    if batch == "7":  # the disk has lost half of it, and what is done again is the same
+        last = run / "checkpoints/last.ckpt"
+        last.write_bytes(last.read_bytes()[:50_000])
+    fit(run)
+    assert_same(straight, run)
