@@ -320,9 +320,9 @@ def test_a_poor_run_says_so_on_screen_and_in_its_result(
     seen: list[Facts] = []
     gather = facts.gather
 
-    def spy(*arguments: Any) -> Facts:
-        seen.append(gather(*arguments))
-        return seen[-1]
+    def spy(*arguments: Any) -> list[Facts]:
+        seen.extend(gather(*arguments))
+        return seen
 
     monkeypatch.setattr(facts, "gather", spy)
     rng = np.random.default_rng(0)

@@ -104,6 +104,8 @@ def test_draw_tints_the_classes_but_not_the_background() -> None:
     assert drawn.shape[1] == 320
     assert drawn.shape[0] > 160  # the legend
     assert drawn[8, 8].tolist() == [200, 200, 200]
-    np.testing.assert_allclose(drawn[80, 160], 0.55 * 200 + 0.45 * np.array(colour(2)), atol=1)
+    # The background takes no colour: the second class has that of the second class of boxes.
+    np.testing.assert_allclose(drawn[80, 160], 0.55 * 200 + 0.45 * np.array(colour(1)), atol=1)
     bare = SegmentationTask(None).draw(image, Segmentation(mask, NAMES))
     assert bare[8, 8].tolist() != [200, 200, 200]
+    np.testing.assert_allclose(bare[80, 160], 0.55 * 200 + 0.45 * np.array(colour(2)), atol=1)

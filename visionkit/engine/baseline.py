@@ -19,9 +19,9 @@ def learn(task: Task, class_names: tuple[str, ...], train: Iterable[Batch]) -> G
     return task.trivial(islice(train, MAX_BATCHES), class_names)
 
 
-def score(task: Task, class_names: tuple[str, ...], guess: Guess, batches: Iterable[Batch]) -> float:
-    """Return the task's monitor for a guess over a split."""
+def scores(task: Task, class_names: tuple[str, ...], guess: Guess, batches: Iterable[Batch]) -> dict[str, float]:
+    """Return the task's metrics for a guess over a split."""
     metric = task.metric(class_names)
     for batch in batches:
         task.update(metric, guess(batch), batch)
-    return float(metric.compute()[task.monitor])
+    return {name: float(value) for name, value in metric.compute().items()}

@@ -63,6 +63,7 @@ def manifest(config: dict[str, Any], data: Any, class_names: dict[str, tuple[str
         "resize": config["data"].get("resize", "fit"),
         "data": data,
         "seed": config["seed"],
+        **({"monitor": config["task"]["monitor"]} if heads.several(config) else {}),
         "provenance": config["provenance"],
         "versions": versions(),
     }

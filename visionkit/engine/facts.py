@@ -22,7 +22,7 @@ MOST_IMAGES = 100
 
 
 class Facts(NamedTuple):
-    """What is known when a training has ended."""
+    """What is known of a head when a training has ended."""
 
     kind: str  # of the labels that were learned, an entry of `LABEL_KINDS`
     monitor: str  # its name, such as val/accuracy
@@ -47,17 +47,21 @@ class Facts(NamedTuple):
     sides: tuple[float, ...]  # the training boxes' shorter sides in pixels of the network's input
     stride: int  # of the finest map that the head reads, in pixels
     size: tuple[int, int]  # the network's input, height and width
+    head: str | None = None  # its name; None where it is the only one
 
 
-def gather(setup: Setup, metrics: dict[str, float], trivial: dict[str, float]) -> Facts:
-    """Return the facts about the first task of a training that has been evaluated. Reads a few of the data again."""
+def gather(setup: Setup, metrics: dict[str, float], trivial: dict[str, float]) -> list[Facts]:
+    """Return the facts about each head of a training that has been evaluated. Reads a few of the data again."""
+    return [_of_head(setup, head, metrics, trivial) for head in setup.tasks]
+
+
+def _of_head(setup: Setup, head: str, metrics: dict[str, float], trivial: dict[str, float]) -> Facts:
     config, history, records = setup.config, setup.history, setup.data.records
-    head, task = next(iter(setup.tasks.items()))
-    names = setup.module.class_names[head]
+    task, names, several = setup.tasks[head], setup.module.class_names[head], len(setup.tasks) > 1
     network = setup.module.network
     route = network.routes[head]
     levels = cast(tuple[Level, ...], (network.backbone if route is None else network.necks[route]).levels)
-    monitor = str(setup.best.monitor)
+    monitor = setup.module.log_name("val", head, task.monitor) if several else str(setup.best.monitor)
     own = weights.published(config["backbone"])
     small = weights.published({"_target_": weights.TORCHVISION, "name": "resnet18"})
     assert small is not None
@@ -66,7 +70,7 @@ def gather(setup: Setup, metrics: dict[str, float], trivial: dict[str, float]) -
         monitor=monitor,
         value=metrics.get(monitor, math.nan),
         trivial=trivial[monitor],
-        scores=tuple(history.scores),
+        scores=tuple(history.beside[monitor] if several else history.scores),
         losses=tuple(history.losses),
         first_loss=math.nan if history.first_loss is None else history.first_loss,
         steps=setup.trainer.global_step,
@@ -85,6 +89,7 @@ def gather(setup: Setup, metrics: dict[str, float], trivial: dict[str, float]) -
         sides=box_sides(records["train"], setup.data.size) if task.kind == "boxes" else (),
         stride=levels[0].stride,
         size=setup.data.size,
+        head=head if several else None,
     )
 
 

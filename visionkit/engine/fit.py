@@ -75,7 +75,7 @@ def _run(setup: Setup, run_dir: Path, rank: int) -> float | None:
         "evaluation": ended - trained,
     }
     if rank == 0:
-        advice = hints.hints(facts.gather(setup, metrics, trivial))
+        advice = hints.hints(*facts.gather(setup, metrics, trivial))
         result = results.collect(setup, run_dir, metrics, trivial, seconds, advice)
         results.write(result, run_dir)
         results.write_skipped(setup.data.skipped, run_dir)
@@ -94,11 +94,12 @@ def _check_length(setup: Setup, found: dict[str, Any]) -> None:
 
 def _opening(setup: Setup, run_dir: Path) -> str:
     counts = "  ".join(f"{split} {len(records.names)}" for split, records in setup.data.records.items())
-    names = next(iter(setup.module.manifest["class_names"].values()))
+    names = setup.module.class_names
+    classes = "  ".join(f"{head} {len(own)}" if len(names) > 1 else f"{len(own)}" for head, own in names.items())
     parameters = sum(p.numel() for p in setup.module.network.parameters())
     return (
         f"{setup.config['name']} in {run_dir}\n"
-        f"images: {counts}   classes: {len(names)}   parameters: {parameters:,}   "
+        f"images: {counts}   classes: {classes}   parameters: {parameters:,}   "
         f"until: {_until(setup.config)}   processes: {setup.trainer.world_size}{_cache(setup)}"
     )
 
@@ -125,8 +126,9 @@ def _evaluate(setup: Setup) -> dict[str, float]:
 
 @torch.inference_mode()
 def _trivial(setup: Setup) -> dict[str, float]:
-    """Return the monitor of the best constant guess on the same splits."""
-    scores = {}
+    """Return the monitors of the best constant guess on the same splits."""
+    scores: dict[str, float] = {}
+    monitor = str(setup.best.monitor).partition("/")[2]
     for head, task in setup.tasks.items():
         names = setup.module.class_names[head]
         data = setup.data
@@ -140,8 +142,10 @@ def _trivial(setup: Setup) -> dict[str, float]:
             ),
         )
         for split in setup.data.measured:
-            name = setup.module.log_name(split, head, task.monitor)
-            scores[name] = baseline.score(task, names, guess, setup.data.plain_dataloader(split))
+            found = baseline.scores(task, names, guess, setup.data.plain_dataloader(split))
+            named = {setup.module.log_name(split, head, metric): value for metric, value in found.items()}
+            own = (setup.module.log_name(split, head, task.monitor), f"{split}/{monitor}")
+            scores |= {name: value for name, value in named.items() if name in own}
     if len(setup.tasks) > 1:
         for split in setup.data.measured:
             scores |= combined(setup.tasks, scores, split)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from visionkit.tasks.base import Task
 
 Node = dict[str, Any]
 """A plain config node, interpolations resolved."""
@@ -66,9 +69,21 @@ def written(config: Mapping[str, Any], key: str) -> str:
     return key if several(config) else {"heads": "head", "necks": "neck"}.get(key.partition(".")[0], key)
 
 
-def monitor(config: Mapping[str, Any]) -> str:
+def monitor(config: Mapping[str, Any], tasks: Mapping[str, Task]) -> str:
     """Return the name under which what picks the best checkpoint is logged."""
-    return f"val/{config['task']['monitor']}"
+    return f"val/{judged(config['task']['monitor'] if several(config) else None, tasks)}"
+
+
+def judged(chosen: str | None, tasks: Mapping[str, Task]) -> str:
+    """Return the name, without a split, of what a run is judged by.
+
+    `chosen` is `task.monitor` where heads are chosen by name: `combined` or `<head>/<metric>`. The only head is judged
+    by its own metric, which is logged without the head's name.
+    """
+    if len(tasks) > 1:
+        return str(chosen)
+    (task,) = tasks.values()
+    return (chosen or "").partition("/")[2] or task.monitor
 
 
 def with_nodes(config: Node, nodes: Mapping[str, Node]) -> Node:

@@ -33,17 +33,27 @@ FINE = 2
 """A box is small when its shorter side is less than so many cells of the finest map that the head reads."""
 
 
-def hints(facts: Facts) -> list[str]:
+def hints(*heads: Facts) -> list[str]:
     """Return what was seen, why it matters and what to type, one line each; nothing for a good run.
 
-    A run that was limited to some of the batches shows whether the parts fit together, not what they can do.
+    Each of several heads is judged by its own monitor; what holds for more than one of them is said once. A run that
+    was limited to some of the batches shows whether the parts fit together, not what they can do.
     """
-    if facts.limited:
+    if heads[0].limited:
         return []
-    found = [too_high_rate(facts)]
-    if found == [None]:  # a run that was thrown off says nothing of what else would help
-        found = [too_short(facts) or nothing_learned(facts), no_weights(facts)]
-    return [hint for hint in [*found, small_boxes(facts), unseen_classes(facts)] if hint is not None]
+    found = [too_high_rate(facts) for facts in heads]
+    if not any(found):  # a run that was thrown off says nothing of what else would help
+        found = [too_short(*heads)]
+        found += [nothing_learned(facts) for facts in heads if not seen_short(facts)]
+        found += [no_weights(facts) for facts in heads]
+    for facts in heads:
+        found += [_of(facts, small_boxes(facts)), _of(facts, unseen_classes(facts))]
+    return list(dict.fromkeys(hint for hint in found if hint is not None))
+
+
+def _of(facts: Facts, hint: str | None) -> str | None:
+    """Return a hint with the name of the head that it speaks of, where there are several."""
+    return hint if hint is None or facts.head is None else f"{facts.head}: {hint}"
 
 
 def skill(facts: Facts) -> float:
@@ -91,9 +101,16 @@ def too_high_rate(facts: Facts) -> str | None:
     )
 
 
-def too_short(facts: Facts) -> str | None:
-    """Speak when the monitor of a poor run was still rising, or it had `FEW_EPOCHS` or less than `ENOUGH_STEPS`.
+def too_short(*heads: Facts) -> str | None:
+    """Speak when `seen_short` finds something with any of the heads."""
+    seen = dict.fromkeys(said for facts in heads if (said := seen_short(facts)))
+    return f"{'; '.join(seen)}: the training was too short; type {heads[0].longer}" if seen else None
 
+
+def seen_short(facts: Facts) -> str | None:
+    """Return what tells that a run was too short: its monitor is poor, and still rising or of few epochs or steps.
+
+    Few are up to `FEW_EPOCHS`, and less than `ENOUGH_STEPS`.
     It was rising when the straight line through the second half of the scores, four of them at least, climbs by 3 % of
     the way from the worst score to 1, and by twice the standard error of that climb (least squares).
     """
@@ -101,14 +118,12 @@ def too_short(facts: Facts) -> str | None:
         return None
     scores = [score for score in facts.scores if math.isfinite(score)]
     if len(scores) <= FEW_EPOCHS or facts.steps < ENOUGH_STEPS:
-        seen = f"{facts.steps} steps in {len(facts.losses)} passes over the images"
-    else:
-        half = scores[-max(4, len(scores) // 2) :]
-        climb, error = _climb(half)
-        if climb < max(0.03 * (1 - min(scores)), 2 * error):
-            return None
-        seen = f"{facts.monitor} was still rising (by {climb:.3f} in the last {len(half)} epochs)"
-    return f"{seen}: the training was too short; type {facts.longer}"
+        return f"{facts.steps} steps in {len(facts.losses)} passes over the images"
+    half = scores[-max(4, len(scores) // 2) :]
+    climb, error = _climb(half)
+    if climb < max(0.03 * (1 - min(scores)), 2 * error):
+        return None
+    return f"{facts.monitor} was still rising (by {climb:.3f} in the last {len(half)} epochs)"
 
 
 def no_weights(facts: Facts) -> str | None:

@@ -77,6 +77,12 @@ class VisionModule(L.LightningModule):
         """Feed a batch of the test split to the metrics; return its `terms`."""
         return self._evaluate(batch, "test")
 
+    def on_train_epoch_end(self) -> None:
+        """Log what the heads' losses are multiplied by, where that is learned."""
+        if isinstance(self.loss_weights, LearnedWeights):
+            weights = {self.log_name("train", head, "weight"): w for head, w in self.loss_weights.weights.items()}
+            self.log_dict(weights, sync_dist=self.trainer.world_size > 1)
+
     def on_validation_epoch_end(self) -> None:
         """Log the metrics of the validation split."""
         self._log_metrics("val")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,60 +17,69 @@ from visionkit.data.module import DataModule
 from visionkit.engine.setup import Setup
 from visionkit.tasks.base import Task
 from visionkit.tasks.grid import side_by_side
+from visionkit.tasks.together import draw_together
 from visionkit.types import COLOURS, Batch, Boxes, ClassScores, Image, MaskScores, Prediction
 
 MAX_PICTURES = 12
 
 
 def augmented_batch(setup: Setup, folder: Path) -> None:
-    """Write `augmented_batch.png`: the first training batch with its labels, as the network sees it."""
-    for head, task in setup.tasks.items():
-        drawn = draw_augmented(setup.data, task, setup.module.class_names[head], MAX_PICTURES)
-        if drawn is not None:
-            write_image(folder / file_name(setup, head, "augmented_batch"), drawn)
+    """Write `augmented_batch.png`: the first training batch with all its labels, as the network sees it."""
+    drawn = draw_augmented(setup.data, setup.tasks, setup.module.class_names, MAX_PICTURES)
+    if drawn is not None:
+        write_image(folder / "augmented_batch.png", drawn)
 
 
-def draw_augmented(data: DataModule, task: Task, names: tuple[str, ...], count: int) -> Image | None:
+def draw_augmented(
+    data: DataModule, tasks: Mapping[str, Task], names: Mapping[str, tuple[str, ...]], count: int
+) -> Image | None:
     """Return the first samples of the first training batch with their labels; None where none has labels."""
-    return draw_batch(next(iter(data.train_dataloader())), task, names, count)
+    return draw_batch(next(iter(data.train_dataloader())), tasks, names, count)
 
 
-def draw_batch(batch: Batch, task: Task, names: tuple[str, ...], count: int) -> Image | None:
+def draw_batch(
+    batch: Batch, tasks: Mapping[str, Task], names: Mapping[str, tuple[str, ...]], count: int
+) -> Image | None:
     """Return the first samples of a batch with their labels; None where none has labels."""
     drawn = [
-        task.draw(image_of(batch.images, index), truth)
+        draw_together(image_of(batch.images, index), truth)
         for index in range(min(count, len(batch.images)))
-        if (truth := task.truth(batch, index, names)) is not None
+        if (truth := truths(tasks, names, batch, index))
     ]
     return side_by_side([[one] for one in drawn], (), 4) if drawn else None
 
 
 @torch.inference_mode()
 def predictions(setup: Setup, folder: Path) -> None:
-    """Write `predictions.png`: the first validation images, ground truth on the left and prediction on the right."""
+    """Write `predictions.png`: the first validation images, ground truth on the left and prediction on the right.
+
+    All heads are in one picture; where a sample lacks labels of one, its ground truth does too.
+    """
     batch = next(iter(setup.data.val_dataloader()))
     network = setup.module.network.eval().cpu()
     count = min(MAX_PICTURES, len(batch.images))
     decoded = network.decode(network(batch.images[:count]))
     unchanged = Fit(setup.data.size).place(*setup.data.size).restore
-    for head, task in setup.tasks.items():
-        names = setup.module.class_names[head]
-        pairs = []
-        for index in range(count):
-            truth = task.truth(batch, index, names)
-            if truth is not None:
-                image = image_of(batch.images, index)
-                guess = task.result(one_of(decoded[head], index), names, unchanged)
-                pairs.append((task.draw(image, truth), task.draw(image, guess)))
-        if pairs:
-            write_image(
-                folder / file_name(setup, head, "predictions"), side_by_side(pairs, ("ground truth", "prediction"), 3)
-            )
+    names = setup.module.class_names
+    pairs = []
+    for index in range(count):
+        if truth := truths(setup.tasks, names, batch, index):
+            image = image_of(batch.images, index)
+            found = [
+                (task, task.result(one_of(decoded[head], index), names[head], unchanged))
+                for head, task in setup.tasks.items()
+            ]
+            pairs.append((draw_together(image, truth), draw_together(image, found)))
+    if pairs:
+        write_image(folder / "predictions.png", side_by_side(pairs, ("ground truth", "prediction"), 3))
 
 
-def file_name(setup: Setup, head: str, name: str) -> str:
-    """Return a picture's file name, with the head in it when there are several."""
-    return f"{name}.png" if len(setup.tasks) == 1 else f"{name}_{head}.png"
+def truths(
+    tasks: Mapping[str, Task], names: Mapping[str, tuple[str, ...]], batch: Batch, index: int
+) -> list[tuple[Task, Any]]:
+    """Return the ground truth of image `index` of each task that it carries labels of."""
+    found = [(task, task.truth(batch, index, names[head])) for head, task in tasks.items()]
+    return [(task, truth) for task, truth in found if truth is not None]
 
 
 def image_of(images_BCHW: Tensor, index: int) -> Image:

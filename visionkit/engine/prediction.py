@@ -17,6 +17,7 @@ from visionkit.engine.loading import load
 from visionkit.engine.pictures import visible, write_image
 from visionkit.engine.predictor import Predictor
 from visionkit.errors import DataError
+from visionkit.tasks.together import draw_together
 
 
 def predict(config: DictConfig) -> None:
@@ -43,14 +44,18 @@ def predict(config: DictConfig) -> None:
 
 
 def write(predictor: Predictor, file: Path, stem: Path) -> dict[str, Any]:
-    """Write the pictures of one image's results beside `stem`; return them as plain data."""
+    """Write one picture of an image's results beside `stem`, all heads in it, and what belongs to them.
+
+    Returns them as plain data, by head where there are several.
+    """
     image = predictor.read(file)
     found = predictor.results(image)
     plain: dict[str, Any] = {}
+    together = [(predictor.tasks[head], result) for head, result in found.items()]
+    write_image(stem.with_name(f"{stem.name}.png"), draw_together(visible(image), together))
     for head, result in found.items():
         task = predictor.tasks[head]
         mark = "" if len(found) == 1 else f"_{head}"
-        write_image(stem.with_name(f"{stem.name}{mark}.png"), task.draw(visible(image), result))
         plain[head] = task.as_json(result)
         for name, picture in task.files(result).items():
             path = stem.with_name(f"{stem.name}{mark}_{name}.png")

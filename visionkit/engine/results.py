@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ def collect(
         "epochs": setup.trainer.current_epoch,
         "steps": setup.trainer.global_step,
         "interrupted": setup.interrupt.pressed,
+        **({"loss_weights": setup.history.weights} if setup.history.weights else {}),
         "images_per_second": round(setup.throughput.images_per_second, 1),
         "hints": hints,
         "precision": config["trainer"]["precision"],
@@ -76,8 +78,13 @@ def write_weights(report: dict[str, Any], run_dir: Path) -> None:
     (run_dir / "weights.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
 
-def metrics_table(metrics: dict[str, float], trivial: dict[str, float]) -> Table:
-    """Return a table with a row a metric, and beside the monitors what the best constant guess scores."""
+def metrics_table(metrics: dict[str, float], trivial: dict[str, float], heads: Sequence[str] = ()) -> Table:
+    """Return a table with a row a metric, and beside the monitors what the best constant guess scores.
+
+    The metrics of several heads stand in a block each, their splits beside each other.
+    """
+    if len(heads) > 1:
+        return _by_head(metrics, trivial, heads)
     table = Table(box=None, pad_edge=False)
     table.add_column("metric")
     table.add_column("value", justify="right")
@@ -88,13 +95,44 @@ def metrics_table(metrics: dict[str, float], trivial: dict[str, float]) -> Table
     return table
 
 
+def _by_head(metrics: dict[str, float], trivial: dict[str, float], heads: Sequence[str]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("metric")
+    splits = sorted({name.partition("/")[0] for name in metrics}, key=("train", "val", "test").index)
+    for split in splits:
+        table.add_column(split, justify="right")
+        table.add_column("trivial", justify="right", style="dim")
+    blocks: dict[str, dict[str, None]] = {"": {}, **{head: {} for head in heads}}
+    for name in sorted(metrics, key=lambda name: (name not in trivial, name)):
+        own = name.partition("/")[2]
+        head, _, metric = own.rpartition("/")
+        blocks[head][metric] = None
+    for head, found in blocks.items():
+        if head and found:
+            table.add_row()
+            table.add_row(head)
+        for metric in found:
+            names = ["/".join(part for part in (split, head, metric) if part) for split in splits]
+            cells = [f"{one[name]:.4f}" if name in one else "" for name in names for one in (metrics, trivial)]
+            judges = any(name in trivial for name in names)
+            table.add_row(f"  {metric}" if head else metric, *cells, style="bold" if judges else None)
+    return table
+
+
 def show(result: dict[str, Any], setup: Setup, run_dir: Path) -> None:
     """Print the metrics, where things are, what may better them, and what to type next."""
     console = Console(soft_wrap=True, highlight=False)
     console.print()
-    console.print(metrics_table(result["metrics"], result["trivial"]))
+    heads = tuple(setup.tasks)
+    # The terms of the losses would hide the metrics of several heads; the curves and result.json have them.
+    terms = setup.history.terms if len(heads) > 1 else ()
+    shown = {name: value for name, value in result["metrics"].items() if name.partition("/")[2] not in terms}
+    console.print(metrics_table(shown, result["trivial"], heads))
     guesses = "commonest class, shares of the classes, commonest class a pixel, median box"
     console.print(f"[dim]trivial: the best constant guess ({guesses})[/dim]")
+    if weights := result.get("loss_weights"):
+        told = ", ".join(f"{head} {weight:.2f}" for head, weight in weights.items())
+        console.print(f"learned weights of the losses: {told}", markup=False)
     seconds = result["seconds"]
     console.print(
         f"\n{'interrupted after ' if result['interrupted'] else ''}{result['epochs']} epochs, {result['steps']} steps, "

@@ -107,12 +107,13 @@ def set_up(frozen: DictConfig, run_dir: Path, *, progress_bar: bool) -> Setup:
         channels_last=config["channels_last"],
         manifest=manifest(config, OmegaConf.to_container(frozen.data, resolve=False), class_names),
     )
-    monitor = heads.monitor(config)
+    monitor = heads.monitor(config, tasks)
     best, last = checkpoints(str(run_dir / FOLDER), monitor, config["save_every"])
+    beside = tuple(module.log_name("val", name, task.monitor) for name, task in tasks.items() if len(tasks) > 1)
     consensus = Consensus()
-    throughput, interrupt, history = Throughput(), Interrupt(last, consensus), History(monitor)
+    throughput, interrupt, history = Throughput(), Interrupt(last, consensus), History(monitor, beside)
     one_size = not (config["augment"] or {}).get("multi_scale")
-    bar = [ProgressBar(monitor)] if progress_bar else []
+    bar = [ProgressBar(monitor, beside)] if progress_bar else []
     average = [EMA(config["ema"]["decay"])] if config["ema"]["decay"] is not None else []
     watch = [Watch(schedule, monitor)] if isinstance(schedule, Plateau) else []
     more = [build.build(node) for node in config["callbacks"].values()]
@@ -129,7 +130,7 @@ def set_up(frozen: DictConfig, run_dir: Path, *, progress_bar: bool) -> Setup:
             throughput,
             Finite(consensus),
             history,
-            EpochLog(monitor),
+            EpochLog(monitor, beside),
             *bar,
             *more,
             best,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor
 
+from visionkit.tasks.drawing import enlarge
 from visionkit.types import LABEL_KINDS, Batch, Classes, Image, Prediction, Restore
 
 if TYPE_CHECKING:  # torchmetrics takes seconds to import and prediction does without it
@@ -60,9 +61,18 @@ class Task(ABC):
     def result(self, prediction: Any, class_names: tuple[str, ...], restore: Restore) -> Any:
         """Turn the prediction of a batch of one image into what a user gets, in the pixels of the user's image."""
 
-    @abstractmethod
     def draw(self, image: Image, result: Any) -> Image:
-        """Draw a result on a copy of the user's image (RGB)."""
+        """Draw a result on a copy of the user's image (RGB), enlarged if tiny."""
+        canvas, factor = enlarge(image)
+        return self.caption(self.paint(canvas, factor, result), result)
+
+    def paint(self, canvas: Image, factor: int, result: Any) -> Image:
+        """Return a copy of the picture, `factor` times as large as the user's, with what has a place in it."""
+        return canvas
+
+    def caption(self, picture: Image, result: Any) -> Image:
+        """Return a picture above what is to be said of the whole, as `with_bars` and `with_legend` write it."""
+        return picture
 
     @abstractmethod
     def as_json(self, result: Any) -> dict[str, Any]:

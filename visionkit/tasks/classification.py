@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import torch
 
 from visionkit.tasks.base import Task
-from visionkit.tasks.drawing import enlarge, with_bars
+from visionkit.tasks.drawing import with_bars
 from visionkit.tasks.palette import colour
 from visionkit.types import Batch, Classes, ClassScores, Image, Restore
 
@@ -92,13 +92,12 @@ class ClassificationTask(Task):
         best = max(range(len(values)), key=values.__getitem__)
         return Classification(class_names[best], values[best], dict(zip(class_names, values, strict=True)))
 
-    def draw(self, image: Image, result: Classification) -> Image:
-        """Return the picture, enlarged if tiny, above a caption with the likeliest classes."""
-        canvas, _ = enlarge(image)
+    def caption(self, picture: Image, result: Classification) -> Image:
+        """Return the picture above the likeliest classes."""
         rows = [(name, p, colour(i)) for i, (name, p) in enumerate(result.probabilities.items())]
         rows.sort(key=lambda row: -row[1])
         rows = rows[:1] + [row for row in rows[1:_TOP] if row[1] > 0]  # the truth has one class only
-        return with_bars(canvas, rows)
+        return with_bars(picture, rows)
 
     def as_json(self, result: Classification) -> dict[str, Any]:
         """Return label, probability and the probability of every class."""

@@ -130,13 +130,13 @@ class DetectionTask(Task):
             indices,
         )
 
-    def draw(self, image: Image, result: Detection) -> Image:
-        """Return the picture, enlarged if tiny, with boxes and tags; a score of exactly 1 is not written."""
+    def paint(self, canvas: Image, factor: int, result: Detection) -> Image:
+        """Return the picture with boxes and tags; a score of exactly 1 is not written."""
         texts = [
             name if score == 1 else f"{name} {score:.2f}"
             for name, score in zip(result.labels, result.scores.tolist(), strict=True)
         ]
-        return draw_boxes(image, result.boxes, texts, [colour(k) for k in result.indices.tolist()])
+        return draw_boxes(canvas, factor * result.boxes, texts, [colour(k) for k in result.indices.tolist()])
 
     def as_json(self, result: Detection) -> dict[str, Any]:
         """Return one entry an object: label, score, box [x1, y1, x2, y2] in pixels."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import torch
 
 from visionkit.tasks.base import Task
-from visionkit.tasks.drawing import Colour, enlarge, with_bars
+from visionkit.tasks.drawing import Colour, with_bars
 from visionkit.tasks.palette import colour
 from visionkit.types import Batch, Classes, ClassScores, Image, Restore
 
@@ -92,12 +92,8 @@ class MultilabelTask(Task):
         values = prediction.probabilities[0].float().cpu().tolist()
         return _of(dict(zip(class_names, values, strict=True)), self.threshold)
 
-    def draw(self, image: Image, result: Multilabel) -> Image:
-        """Return the picture, enlarged if tiny, above a caption with what was found and, in grey, the next likeliest.
-
-        A picture in which there is nothing has no caption.
-        """
-        canvas, _ = enlarge(image)
+    def caption(self, picture: Image, result: Multilabel) -> Image:
+        """Return the picture above what was found and, in grey, the next likeliest; by itself if there is nothing."""
         rows = [
             (name, p, colour(i) if name in result.labels else _NOT_FOUND)
             for i, (name, p) in enumerate(result.probabilities.items())
@@ -105,7 +101,7 @@ class MultilabelTask(Task):
         ]
         rows.sort(key=lambda row: -row[1])
         rows = rows[: min(max(len(result.labels), _FEWEST), _MOST)]
-        return with_bars(canvas, rows) if rows else canvas
+        return with_bars(picture, rows) if rows else picture
 
     def as_json(self, result: Multilabel) -> dict[str, Any]:
         """Return the labels found and the probability of every class."""

@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from visionkit.tasks.base import Task
-from visionkit.tasks.drawing import Colour, enlarge, line_width, with_legend
-from visionkit.tasks.palette import SIZE, colour, colours
+from visionkit.tasks.drawing import Colour, line_width, with_legend
+from visionkit.tasks.palette import colour
 from visionkit.types import IGNORE_INDEX, Batch, Classes, Image, MaskScores, Restore
 
 if TYPE_CHECKING:
@@ -100,23 +100,32 @@ class SegmentationTask(Task):
         scores_KHW = restore.scores(prediction.logits[0].float().cpu())
         return Segmentation(scores_KHW.argmax(axis=0).astype(np.uint8), class_names)
 
-    def draw(self, image: Image, result: Segmentation) -> Image:
-        """Return the picture, enlarged if tiny, tinted and outlined by class, above a legend; background is bare."""
-        canvas, factor = enlarge(image)
+    def paint(self, canvas: Image, factor: int, result: Segmentation) -> Image:
+        """Return the picture tinted and outlined by class; background is bare."""
+        canvas = canvas.copy()
         mask = np.ascontiguousarray(result.mask.repeat(factor, axis=0).repeat(factor, axis=1))
-        table = colours().copy()
-        table[IGNORE_INDEX % SIZE] = _IGNORED
+        table = np.array([self._ink(k) for k in range(IGNORE_INDEX + 1)], dtype=np.uint8)
         tinted = cv2.addWeighted(canvas, 1 - _OPACITY, table[mask], _OPACITY, 0)
-        present = [k for k in _by_size(mask) if k != self.background]
+        present = self._shown(result)
         shown = np.isin(mask, present)
         canvas[shown] = tinted[shown]
-        legend: list[tuple[str, Colour]] = []
         for k in present:
-            ink = _IGNORED if k == IGNORE_INDEX else colour(k)
             outlines, _ = cv2.findContours((mask == k).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-            cv2.drawContours(canvas, outlines, -1, ink, line_width(canvas))
-            legend.append(("ignored" if k == IGNORE_INDEX else result.class_names[k], ink))
-        return with_legend(canvas, legend)
+            cv2.drawContours(canvas, outlines, -1, self._ink(k), line_width(canvas))
+        return canvas
+
+    def caption(self, picture: Image, result: Segmentation) -> Image:
+        """Return the picture above a legend."""
+        names = {k: "ignored" if k == IGNORE_INDEX else result.class_names[k] for k in self._shown(result)}
+        return with_legend(picture, [(name, self._ink(k)) for k, name in names.items()])
+
+    def _shown(self, result: Segmentation) -> list[int]:
+        return [k for k in _by_size(result.mask) if k != self.background]
+
+    def _ink(self, k: int) -> Colour:
+        """Return a class's colour; the background has none, so that boxes of the same classes have the same colours."""
+        above = self.background is not None and k > self.background
+        return _IGNORED if k == IGNORE_INDEX else colour(k - above)
 
     def as_json(self, result: Segmentation) -> dict[str, Any]:
         """Return the size, and for each class present its index, pixels and fraction of the image."""

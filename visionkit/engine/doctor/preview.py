@@ -43,7 +43,7 @@ def draw(config: Mapping[str, Any], tasks: Mapping[str, Task], count: int) -> li
         }  # the page tells of what cannot be used
         data = build.build_data(node, config["augment"], config["seed"], (task.kind,))
         names = build.class_names_of({name: task}, data, node)[name]
-        image = draw_augmented(data, task, names, count)
+        image = draw_augmented(data, {name: task}, {name: names}, count)
         if image is not None:
             drawn.append((name, image))
     return drawn

@@ -116,11 +116,9 @@ def _draw(module: VisionModule, batch: Batch, kept: Path) -> None:
         ids=batch.ids.cpu(),
         sizes=batch.sizes.cpu(),
     )
-    for head, task in module.tasks.items():
-        drawn = pictures.draw_batch(moved, task, module.class_names[head], pictures.MAX_PICTURES)
-        if drawn is not None:
-            of = f"_{head}" if len(module.tasks) > 1 else ""
-            pictures.write_image(kept.with_name(f"{kept.stem}{of}.png"), drawn)
+    drawn = pictures.draw_batch(moved, module.tasks, module.class_names, pictures.MAX_PICTURES)
+    if drawn is not None:
+        pictures.write_image(kept.with_suffix(".png"), drawn)
 
 
 def lower(precision: str, clip: float | None, rate: float) -> str:
