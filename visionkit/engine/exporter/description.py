@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from visionkit.data.geometry import AREA_BELOW, PAD_VALUE
@@ -15,30 +16,42 @@ _OF_DETECTION = ("score_threshold", "nms_iou", "max_candidates", "max_detections
 
 
 def describe(model: Model, graph: Deployable) -> dict[str, Any]:
-    """Return the description of a model."""
+    """Return the description of a model; what is of a head is under `heads` where there are several."""
     height, width = model.manifest["size"]
-    head = model.manifest["network"]["heads"][graph.name]
-    thresholds = {key: head[key] for key in _OF_DETECTION if key in head}
-    task = {key: value for key, value in model.manifest["tasks"][graph.name].items() if key != "_target_"}
     window, channels = pixels_of(model.manifest).values()
     pixels = {"channels": "RGB" if channels is None else channels}  # indices of the file's channels
     if window is not None:
         pixels["window"] = window  # the raw values that become 0 and 255
+    heads = {name: _of_head(model, graph, name) for name in graph.outputs}
+    only = next(iter(heads))
     return {
-        "task": graph.name,
-        "class_names": list(model.class_names[graph.name]),
+        **({"task": only, **heads[only]} if len(heads) == 1 else {"heads": heads}),
         "input": {"name": INPUT, "dtype": "uint8", "shape": ["batch", graph.channels, height, width], **pixels},
-        "output": {
-            "name": graph.output.name,
-            "dtype": "float32",
-            "shape": ["batch", *graph.output.shape],
-            "axes": ["batch", *graph.output.axes],
-        },
         "geometry": _geometry(model.manifest.get("resize", "fit"), graph.channels),
         "normalisation": "in the graph",
-        "thresholds": thresholds,  # already applied in the graph
-        "settings": task,  # of the task: what visionkit itself does with the output
         "versions": versions(),
+    }
+
+
+def outputs(description: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return what a description says of each output, by head."""
+    found = {str(name): head["output"] for name, head in description.get("heads", {}).items()}
+    return found or {description["task"]: description["output"]}
+
+
+def _of_head(model: Model, graph: Deployable, name: str) -> dict[str, Any]:
+    head, output = model.manifest["network"]["heads"][name], graph.outputs[name]
+    return {
+        "class_names": list(model.class_names[name]),
+        "output": {
+            "name": output.name,
+            "dtype": "float32",
+            "shape": ["batch", *output.shape],
+            "axes": ["batch", *output.axes],
+        },
+        "thresholds": {key: head[key] for key in _OF_DETECTION if key in head},  # already applied in the graph
+        # Of the task: what visionkit itself does with the output.
+        "settings": {key: value for key, value in model.manifest["tasks"][name].items() if key != "_target_"},
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from visionkit.engine.checkpoint import load_model
 from visionkit.engine.exporter.agreement import PIXELS, PROBABILITY, Agreement
-from visionkit.engine.exporter.description import describe
+from visionkit.engine.exporter.description import describe, outputs
 from visionkit.engine.exporter.formats import Format
 from visionkit.engine.exporter.graph import Deployable
 from visionkit.engine.exporter.onnx_format import OnnxFormat
@@ -42,8 +43,8 @@ def export(config: DictConfig) -> Path:
     graph = Deployable(model)
     images, different = validation_images(model, config.get("data"), config.trusted, checkpoint)
     description = describe(model, graph)
-    agreement = write_proved(graph, images, description, path, form)
-    show(path, description, figures(agreement, graph), different, form)
+    agreements = write_proved(graph, images, description, path, form)
+    show(path, description, figures(agreements, graph), different, form)
     return path
 
 
@@ -65,8 +66,10 @@ def target(out: str | None, checkpoint: Path, name: str) -> Path:
     return path
 
 
-def write_proved(graph: Deployable, images: Tensor, description: dict[str, Any], path: Path, form: Format) -> Agreement:
-    """Write a file under another name, compare it with the checkpoint on images, and rename it when they agree."""
+def write_proved(
+    graph: Deployable, images: Tensor, description: dict[str, Any], path: Path, form: Format
+) -> dict[str, Agreement]:
+    """Write a file under another name, compare it with the checkpoint on images, and rename it when all heads agree."""
     made = [folder for folder in path.parents if not folder.exists()]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -79,46 +82,54 @@ def write_proved(graph: Deployable, images: Tensor, description: dict[str, Any],
         with TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-") as folder:
             unproved = Path(folder, path.name)
             form.write(graph, description, unproved)
-            agreement = prove(graph, form.open(unproved), images)
-            if not agreement.holds:
+            agreements = prove(graph, form.open(unproved), images)
+            if not all(agreement.holds for agreement in agreements.values()):
                 raise UserError(
                     "the exported file does not give what the checkpoint gives, and was removed: "
-                    + figures(agreement, graph)
+                    + "; ".join(figures(agreements, graph))
                 )
             unproved.rename(path)
     except BaseException:
         for empty in made:
             empty.rmdir()
         raise
-    return agreement
+    return agreements
 
 
-def figures(agreement: Agreement, graph: Deployable) -> str:
-    """Return what a comparison found as one line."""
+def figures(agreements: Mapping[str, Agreement], graph: Deployable) -> list[str]:
+    """Return what a comparison found, a line a head, which is named where there are several."""
+    several = len(agreements) > 1
+    return [f"{name}: " * several + _figures(own, graph, name) for name, own in agreements.items()]
+
+
+def _figures(agreement: Agreement, graph: Deployable, head: str) -> str:
+    kind = graph.head(head).kind
     probability = f"{agreement.probability:.1e} at most ({PROBABILITY:.0e} allowed)"
-    if graph.head.kind == "boxes":
+    if kind == "boxes":
         return (
             f"{agreement.compared} boxes, whose sides differ by {agreement.pixels:.1e} pixels at most ({PIXELS} "
             f"allowed) and scores by {probability}; {agreement.ties} hang on rounding, {agreement.unmatched} "
             "without a counterpart"
         )
-    if graph.head.kind == "multilabel":
+    if kind == "multilabel":
         return f"probabilities differ by {probability}"
-    places = agreement.compared // graph.output.shape[0]
-    noun = "pixels" if graph.head.kind == "mask" else "images"
+    places = agreement.compared // graph.outputs[head].shape[0]
+    noun = "pixels" if kind == "mask" else "images"
     same = f"{places - agreement.other_class} of {places} {noun} have the same likeliest class"
     return f"probabilities differ by {probability}; {same}"
 
 
-def show(path: Path, description: dict[str, Any], found: str, different: int, form: Format) -> None:
+def show(path: Path, description: dict[str, Any], found: Sequence[str], different: int, form: Format) -> None:
     """Print the file, what goes in and comes out, how it was proved, and how to run it."""
     console = Console(soft_wrap=True, highlight=False)
     short = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
     batches = ", ".join(str(size) for size in BATCHES)
     lines = [f"written   {short} ({path.stat().st_size / 1e6:.1f} MB)"]
-    for what in ("input", "output"):
-        one = description[what]
+    tensors = [("input", description["input"]), *(("output", one) for one in outputs(description).values())]
+    for what, one in tensors:
         lines.append(f"{what:9} {one['name']}: {one['dtype']} ({', '.join(str(side) for side in one['shape'])})")
-    lines += [f"proved    on {different} validation images, in batches of {batches}: {found}", "", "run it:"]
+    proved = f"proved    on {different} validation images, in batches of {batches}:"
+    lines += [f"{proved} {found[0]}"] if len(found) == 1 else [proved, *(f"          {line}" for line in found)]
+    lines += ["", "run it:"]
     for line in (*lines, *(f"  {line}" for line in form.usage(short, description))):
         console.print(line, markup=False)

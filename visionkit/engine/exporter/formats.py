@@ -18,8 +18,8 @@ from torch import Tensor
 from visionkit.engine.exporter.graph import Deployable
 from visionkit.errors import UserError
 
-Run = Callable[[Tensor], Tensor]
-"""uint8 images in, what the file makes of them out."""
+Run = Callable[[Tensor], Tensor | dict[str, Tensor]]
+"""uint8 images in, what the file makes of them out; of several outputs a dict by name."""
 
 
 class Format(ABC):

@@ -16,7 +16,7 @@ INPUT = "images"
 
 
 class Output(NamedTuple):
-    """What the one output is."""
+    """What one output is."""
 
     name: str
     shape: tuple[int, ...]  # behind the batch
@@ -34,52 +34,63 @@ class Detector(Protocol):
 
 
 class Deployable(nn.Module):
-    """Normalisation, network and decoding: uint8 images (B, C, H, W) in, one float32 tensor out.
+    """Normalisation, network and decoding: uint8 images (B, C, H, W) in, one float32 tensor a head out.
 
     A head of labels, one or several an image, gives `probabilities` (B, K). One of masks gives `probabilities`
     (B, K, H, W) and not the mask: the best class is one argmax away, while a finished mask could neither be enlarged
     smoothly to the user's image, which is what prediction does, nor be cut at a threshold. One of boxes gives
-    `detections` (B, D, 6) after suppression, in pixels of the network's input.
+    `detections` (B, D, 6) after suppression, in pixels of the network's input. Of several heads comes a dict, by names
+    such as `segmentation/probabilities`.
 
-    Raises UserError for a network of several heads, or a head of boxes without `detections`.
+    Raises UserError for a head of boxes without `detections`.
     """
 
     def __init__(self, model: Model) -> None:
         super().__init__()
-        if len(model.tasks) != 1:
-            raise UserError(f"the model has the heads {', '.join(model.tasks)}; export writes models of one head")
-        (self.name,) = model.tasks
         self.network = model.network
         self.channels = model.network.mean.shape[1]
         height, width = model.manifest["size"]
         self.size: tuple[int, int] = (height, width)
-        num_classes = len(model.class_names[self.name])
-        head = self.head
-        if head.kind == "boxes":
-            if not isinstance(head, Detector):
-                raise UserError(
-                    f"{type(head).__name__} cannot be exported: it has no method detections(outputs) that decodes to "
-                    "(B, max_detections, 6); FCOSHead shows one"
-                )
-            self.output = Output("detections", (head.max_detections, 6), ("detection", "x1 y1 x2 y2 score label"))
-        elif head.kind == "mask":
-            self.output = Output("probabilities", (num_classes, height, width), ("class", "height", "width"))
-        else:
-            self.output = Output("probabilities", (num_classes,), ("class",))
+        names = model.class_names
+        several = len(names) > 1
+        self.outputs = {
+            head: _output(self.head(head), f"{head}/" if several else "", len(own), self.size)
+            for head, own in names.items()
+        }
+        """What comes out, by head."""
 
-    @property
-    def head(self) -> Head:
-        """The head whose results come out."""
-        return cast(Head, self.network.heads[self.name])
+    def head(self, name: str) -> Head:
+        """Return a head whose results come out."""
+        return cast(Head, self.network.heads[name])
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor | dict[str, Tensor]:
         """Return the results for uint8 images."""
-        head, outputs = self.head, self.network(images)[self.name]
-        if isinstance(head, Detector):
-            return head.detections(outputs)
-        prediction = head.decode(outputs)
-        if isinstance(prediction, MaskScores):
-            return prediction.logits.softmax(dim=1)
-        if isinstance(prediction, ClassScores):
-            return prediction.probabilities
-        raise TypeError(f"{type(prediction).__name__} has no exported form")
+        outputs = self.network(images)
+        found = {out.name: _results(self.head(name), outputs[name]) for name, out in self.outputs.items()}
+        return found if len(found) > 1 else next(iter(found.values()))
+
+
+def _output(head: Head, prefix: str, num_classes: int, size: tuple[int, int]) -> Output:
+    if head.kind == "boxes":
+        if not isinstance(head, Detector):
+            raise UserError(
+                f"{type(head).__name__} cannot be exported: it has no method detections(outputs) that decodes to "
+                "(B, max_detections, 6); FCOSHead shows one"
+            )
+        return Output(
+            f"{prefix}detections", (head.max_detections, 6), ("detection", "x1 y1 x2 y2 score label")
+        )
+    if head.kind == "mask":
+        return Output(f"{prefix}probabilities", (num_classes, *size), ("class", "height", "width"))
+    return Output(f"{prefix}probabilities", (num_classes,), ("class",))
+
+
+def _results(head: Head, outputs: Any) -> Tensor:
+    if isinstance(head, Detector):
+        return head.detections(outputs)
+    prediction = head.decode(outputs)
+    if isinstance(prediction, MaskScores):
+        return prediction.logits.softmax(dim=1)
+    if isinstance(prediction, ClassScores):
+        return prediction.probabilities
+    raise TypeError(f"{type(prediction).__name__} has no exported form")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from visionkit.engine.exporter.description import KEY
+from visionkit.engine.exporter.description import KEY, outputs
 from visionkit.engine.exporter.formats import Format, Run, captured, channels, quietly
 from visionkit.engine.exporter.graph import INPUT, Deployable
 
@@ -26,7 +27,7 @@ class OnnxFormat(Format):
             program = torch.onnx.export(
                 captured(graph),
                 input_names=[INPUT],
-                output_names=[graph.output.name],
+                output_names=[output.name for output in graph.outputs.values()],
                 dynamo=True,
                 verbose=False,
             )
@@ -47,18 +48,21 @@ class OnnxFormat(Format):
         options.intra_op_num_threads = torch.get_num_threads()
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
-        def run(images: Tensor) -> Tensor:
-            (output,) = session.run(None, {INPUT: images.numpy()})
-            return torch.from_numpy(output)
+        names = [output.name for output in session.get_outputs()]
+
+        def run(images: Tensor) -> Tensor | dict[str, Tensor]:
+            found = [torch.from_numpy(output) for output in session.run(None, {INPUT: images.numpy()})]
+            return dict(zip(names, found, strict=True)) if len(found) > 1 else found[0]
 
         return run
 
     def usage(self, path: Path, description: dict[str, Any]) -> list[str]:
         """Return the lines of Python that run the file."""
         shape = (1, *description["input"]["shape"][1:])
+        names = [re.sub(r"\W", "_", output["name"]) for output in outputs(description).values()]
         return [
             f"import numpy, onnxruntime; session = onnxruntime.InferenceSession({str(path)!r})",
             f"images = numpy.zeros({shape}, dtype=numpy.uint8)  # {channels(description)}; "
             "session.get_modelmeta() says how to fit and pad",
-            f"({description['output']['name']},) = session.run(None, {{{INPUT!r}: images}})",
+            f"{', '.join(names) if len(names) > 1 else f'({names[0]},)'} = session.run(None, {{{INPUT!r}: images}})",
         ]

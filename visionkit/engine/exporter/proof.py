@@ -20,6 +20,7 @@ from visionkit.engine.exporter.agreement import Agreement, compare, disturbed
 from visionkit.engine.exporter.formats import Run
 from visionkit.engine.exporter.graph import Deployable
 from visionkit.errors import ConfigError, DataError
+from visionkit.models.contracts import Head
 from visionkit.suggest import did_you_mean
 from visionkit.types import Boxes
 
@@ -52,16 +53,19 @@ def validation_images(model: Model, changes: Any, trusted: Any, path: Path) -> t
 
 
 @torch.inference_mode()
-def prove(graph: Deployable, run: Run, images: Tensor) -> Agreement:
-    """Compare the file's results with those of the checkpoint's own network and decoding, batch by batch."""
-    agreement = Agreement()
+def prove(graph: Deployable, run: Run, images: Tensor) -> dict[str, Agreement]:
+    """Compare the file's results with those of the checkpoint's own network and decoding, batch by batch, by head."""
+    agreements = dict.fromkeys(graph.outputs, Agreement())
     for batch in torch.split(images, list(BATCHES)):
-        outputs = graph.network(batch)[graph.name]
+        outputs, found = graph.network(batch), run(batch)
+        for name, output in graph.outputs.items():
+            head, own = graph.head(name), outputs[name]
 
-        def again(number: int, outputs: Any = outputs) -> Boxes:
-            decoded = graph.head.decode(disturbed(outputs, number))
-            assert isinstance(decoded, Boxes)
-            return decoded
+            def again(number: int, head: Head = head, own: Any = own) -> Boxes:
+                decoded = head.decode(disturbed(own, number))
+                assert isinstance(decoded, Boxes)
+                return decoded
 
-        agreement += compare(graph.head.decode(outputs), run(batch), again)
-    return agreement
+            result = found[output.name] if isinstance(found, dict) else found
+            agreements[name] += compare(head.decode(own), result, again)
+    return agreements

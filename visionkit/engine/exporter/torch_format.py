@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from visionkit.engine.exporter.description import outputs
 from visionkit.engine.exporter.formats import Format, Run, captured, channels, quietly
 from visionkit.engine.exporter.graph import Deployable
 
@@ -31,9 +32,9 @@ class TorchFormat(Format):
         with quietly():
             module = torch.export.load(path).module()
 
-        def run(images: Tensor) -> Tensor:
+        def run(images: Tensor) -> Tensor | dict[str, Tensor]:
             with torch.no_grad():
-                output: Tensor = module(images)
+                output: Tensor | dict[str, Tensor] = module(images)
             return output
 
         return run
@@ -41,8 +42,9 @@ class TorchFormat(Format):
     def usage(self, path: Path, description: dict[str, Any]) -> list[str]:
         """Return the lines of Python that run the file."""
         shape = (1, *description["input"]["shape"][1:])
+        names = [output["name"] for output in outputs(description).values()]
         return [
             f"import torch; model = torch.export.load({str(path)!r}).module()",
             f"images = torch.zeros({shape}, dtype=torch.uint8)  # {channels(description)}",
-            f"{description['output']['name']} = model(images)",
+            f"{names[0]} = model(images)" if len(names) == 1 else f"results = model(images)  # {', '.join(names)}",
         ]
