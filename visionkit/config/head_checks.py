@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 def head_problems(config: DictConfig) -> Iterator[str]:
     """Yield a line for each contradiction between the heads, tasks and necks of a train config."""
     if "heads" not in config:
-        if config.get("head") is not None and "_target_" not in config.head and "name" in config:
+        if config.get("head") is not None and "_target_" not in config.head:
             yield "head=none leaves a head out where there are several; a single task needs its own"
         return
     nodes = {str(name): node for name, node in config.heads.items() if isinstance(node, DictConfig)}

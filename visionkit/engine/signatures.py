@@ -119,8 +119,16 @@ def _name(hint: Any) -> str:
 
 
 def refusal(key: str, error: Exception) -> str:
-    """Return what a constructor said, with the key of its node where it does not name one itself."""
+    """Return what a constructor said, with the key of its node where it does not name one itself.
+
+    Constructors speak of `head`, `neck` and `task`; where there are several, the keys of this one stand there.
+    """
     text = " ".join(str(error).split())
+    group, _, name = key.partition(".")
+    if name and group in ("heads", "necks", "tasks"):
+        text = re.sub(rf"\b{group[:-1]}\.", f"{key}.", text)
+    if name and group == "heads":
+        text = re.sub(r"\bneck=", f"{key}.neck=", text)
     if isinstance(error, TypeError):  # seldom written for people: say where it arose
         frame = traceback.extract_tb(error.__traceback__)[-1]
         return f"{key}: {type(error).__name__}: {text} ({Path(frame.filename).name}, line {frame.lineno})"

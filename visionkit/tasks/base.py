@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor
 
-from visionkit.tasks.drawing import enlarge
 from visionkit.types import LABEL_KINDS, Batch, Classes, Image, Prediction, Restore
 
 if TYPE_CHECKING:  # torchmetrics takes seconds to import and prediction does without it
@@ -63,6 +62,8 @@ class Task(ABC):
 
     def draw(self, image: Image, result: Any) -> Image:
         """Draw a result on a copy of the user's image (RGB), enlarged if tiny."""
+        from visionkit.tasks.drawing import enlarge  # OpenCV, which a summary does without
+
         canvas, factor = enlarge(image)
         return self.caption(self.paint(canvas, factor, result), result)
 

@@ -77,9 +77,7 @@ def _output(head: Head, prefix: str, num_classes: int, size: tuple[int, int]) ->
                 f"{type(head).__name__} cannot be exported: it has no method detections(outputs) that decodes to "
                 "(B, max_detections, 6); FCOSHead shows one"
             )
-        return Output(
-            f"{prefix}detections", (head.max_detections, 6), ("detection", "x1 y1 x2 y2 score label")
-        )
+        return Output(f"{prefix}detections", (head.max_detections, 6), ("detection", "x1 y1 x2 y2 score label"))
     if head.kind == "mask":
         return Output(f"{prefix}probabilities", (num_classes, *size), ("class", "height", "width"))
     return Output(f"{prefix}probabilities", (num_classes,), ("class",))

@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from visionkit.config.folders import conf_dir, options
 from visionkit.config.frozen import plain
+from visionkit.config.head_checks import head_problems
 from visionkit.config.values import image_size
 from visionkit.engine import balancing, build, checkpoint, heads, misfit, signatures
 from visionkit.engine.quiet import quieten
@@ -21,6 +22,7 @@ from visionkit.models.contracts import Head
 from visionkit.models.network import Network
 from visionkit.tasks.base import Task
 
+_NODES = ("backbone", "neck", "necks", "head", "heads")
 _OF_ANY_NETWORK = ("checkpoint", "size", "data.size", "format", "out", "trusted")
 
 
@@ -57,13 +59,15 @@ def of_config(config: DictConfig, choices: Mapping[str, Any], given: Sequence[st
 
     Raises ConfigError when arguments are unknown, or parts or the size do not fit.
     """
+    if found := list(head_problems(config)):
+        raise ConfigError("\n".join(found))
     task, keys = str(choices["task"]), {override.partition("=")[0] for override in given}
     if "head" in keys and "task" not in keys:
         task = _task_of(config, task)
         if task != choices["task"]:
             config = compose("summary", overrides=[*given, f"task={task}"])
     quieten()
-    nodes = {key: OmegaConf.to_container(config[key]) for key in ("backbone", "neck", "head")}
+    nodes = {key: OmegaConf.to_container(config[key]) for key in _NODES if key in config}
     if found := list(signatures.problems(nodes)):
         raise ConfigError("\n".join(found))
     parts = cast(dict[str, Any], plain(config))
@@ -76,12 +80,12 @@ def of_config(config: DictConfig, choices: Mapping[str, Any], given: Sequence[st
     }
     parts = balancing.without_words(parts)
     node = _attempt("backbone", lambda: build.network_node(parts))
-    if "head" in keys:  # else it is the task's own
-        build.check_heads(heads.heads(parts), {task: cast(Task, get_class(parts["task"]["_target_"]))})
+    chosen = heads.heads(parts)
+    if "head" in keys or heads.several(parts):  # else it is the task's own
+        build.check_heads(chosen, {name: get_class(head.task["_target_"]) for name, head in chosen.items()})
+    classes = dict.fromkeys(chosen, config.num_classes)
     with torch.device("meta"):
-        network = build.join(
-            node, {task: config.num_classes}, lambda key, make: _attempt(heads.written(parts, key), make)
-        )
+        network = build.join(node, classes, lambda key, make: _attempt(heads.written(parts, key), make))
     assert network is not None  # a part that is refused raises
     if wrong := _attempt("backbone", lambda: misfit.of_backbone(node["backbone"], network.backbone, size, "size")):
         raise ConfigError(wrong)

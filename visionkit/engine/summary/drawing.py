@@ -6,7 +6,8 @@ from visionkit.engine.html import rect, svg, text
 from visionkit.engine.summary import figures
 from visionkit.engine.summary.layers import Map, Summary
 
-_NAMES = 170  # pixels for the names of the stages
+_NAMES = 170  # pixels for the names of the stages, if they need no more
+_LETTER = 7  # pixels for one of theirs
 _BAR = 210  # for the longest bar
 _VALUE = 90  # for the figure behind it
 _LINE = 24
@@ -20,15 +21,16 @@ def costs(summary: Summary) -> str:
     stages = {name: own for name, own in summary.stages().items() if any(own)}
     columns = ("parameters", "multiply-adds", "activation memory")
     most = [max((own[index] for own in stages.values()), default=0) or 1 for index in range(3)]
-    wide, high = _NAMES + 3 * (_BAR + _VALUE), _LINE * (len(stages) + 1) + 6
+    names = max([_NAMES, *(_LETTER * (len(name) + 1) for name in stages)])
+    wide, high = names + 3 * (_BAR + _VALUE), _LINE * (len(stages) + 1) + 6
     marks = []
     for index, column in enumerate(columns):
-        marks.append(text(_NAMES + index * (_BAR + _VALUE), 16, column, dim=True))
+        marks.append(text(names + index * (_BAR + _VALUE), 16, column, dim=True))
     for line, (name, own) in enumerate(stages.items(), start=1):
         top = line * _LINE
         marks.append(text(0, top + 16, name))
         for index, (value, colour) in enumerate(zip(own, "abc", strict=True)):
-            left, length = _NAMES + index * (_BAR + _VALUE), _BAR * value / most[index]
+            left, length = names + index * (_BAR + _VALUE), _BAR * value / most[index]
             marks.append(rect(left, top + 4, length, _LINE - 8, f"fill:var(--{colour})"))
             short = figures.size(value) if index == 2 else figures.count(value)
             marks.append(text(left + length + 6, top + 16, short))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -39,12 +39,14 @@ class Layer:
     multiply_adds: int = 0
     memory: int = 0  # bytes of the tensors that it makes for one image
     view: tuple[View, View] | None = None  # down and across; None where it could not be told
+    named: bool = False  # whether its part is told by name, as there are several heads
 
     @property
     def part(self) -> str:
-        """The part of the network: `backbone`, `neck`, `head` or, before them, `input`."""
-        top = self.module.split(".")[0]
-        return {"necks": "neck", "heads": "head", "": "input"}.get(top, top)
+        """The part of the network: `backbone`, `neck`, `head` or, before them, `input`; `head segmentation` if named."""
+        top, *below = self.module.split(".")
+        part = {"necks": "neck", "heads": "head", "": "input"}.get(top, top)
+        return f"{part} {below[0]}" if self.named and part in ("neck", "head") and below else part
 
     @property
     def stage(self) -> str:
@@ -91,11 +93,18 @@ class Summary:
 
     def stages(self) -> dict[str, tuple[int, int, int]]:
         """Return parameters, multiply-adds and memory of each stage, in order."""
+        return self._costs(lambda layer: layer.stage)
+
+    def parts(self) -> dict[str, tuple[int, int, int]]:
+        """Return the same of each part: what all heads share, and what each has of its own."""
+        return self._costs(lambda layer: layer.part)
+
+    def _costs(self, group: Callable[[Layer], str]) -> dict[str, tuple[int, int, int]]:
         found: dict[str, tuple[int, int, int]] = {}
         for layer in self.layers:
-            before = found.get(layer.stage, (0, 0, 0))
+            before = found.get(group(layer), (0, 0, 0))
             own = (layer.parameters, layer.multiply_adds, layer.memory)
-            found[layer.stage] = (before[0] + own[0], before[1] + own[1], before[2] + own[2])
+            found[group(layer)] = (before[0] + own[0], before[1] + own[1], before[2] + own[2])
         return found
 
     def as_json(self) -> dict[str, Any]:
@@ -112,6 +121,10 @@ class Summary:
                 "multiply_adds": self.multiply_adds,
                 "activation_bytes": self.memory,
             },
+            "parts": [
+                {"part": part, "parameters": own[0], "multiply_adds": own[1], "activation_bytes": own[2]}
+                for part, own in self.parts().items()
+            ],
             "levels": [
                 {
                     "part": level.part,

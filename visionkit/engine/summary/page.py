@@ -27,6 +27,7 @@ def page(summary: Summary) -> str:
         "<h2>Where they go</h2>",
         f"<figure>{costs(summary)}<figcaption>Shares of each stage: a part of the network and the distance of its "
         "cells in pixels.</figcaption></figure>",
+        *_parts(summary),
         "<h2>What a cell of each level sees</h2>",
         f"<figure>{fields(summary)}<figcaption>The window of the cell nearest the middle, against the image (the "
         "filled rectangle). Windows reach over the border where layers pad.</figcaption></figure>",
@@ -47,6 +48,18 @@ def _totals(summary: Summary) -> Iterator[str]:
     yield _total("Parameters", figures.count(summary.parameters), f"{summary.parameters:,}{trainable}{training}")
     yield _total("Multiply-adds", figures.count(summary.multiply_adds), f"{summary.multiply_adds:,} for one image")
     yield _total("Activation memory", figures.size(summary.memory), f"{summary.memory:,} bytes for one image")
+
+
+def _parts(summary: Summary) -> Iterator[str]:
+    """Yield a table of what each part costs, where several heads share some of them."""
+    if not any(layer.named for layer in summary.layers):
+        return
+    yield '<div class="scroll"><table><thead><tr><th class="name">part</th><th>parameters</th>'
+    yield "<th>multiply-adds</th><th>memory</th></tr></thead><tbody>"
+    for part, (parameters, multiply_adds, memory) in summary.parts().items():
+        cells = (f"{parameters:,}", figures.count(multiply_adds), figures.size(memory))
+        yield f'<tr><td class="name">{escape(part)}</td>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
+    yield "</tbody></table></div>"
 
 
 def _total(name: str, short: str, exact: str) -> str:

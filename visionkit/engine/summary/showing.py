@@ -60,6 +60,8 @@ def summarise(made: Composed) -> Summary:
         trace, levels = tracing.run(network, size)
     except (RuntimeError, ValueError) as error:
         raise ConfigError(_too_small(network, size, " ".join(str(error).split()))) from error
+    for layer in trace.layers:
+        layer.named = len(network.heads) > 1
     sizes = {id(parameter): parameter.numel() for parameter in network.parameters()}
     trainable = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
     idle: dict[str, int] = {}

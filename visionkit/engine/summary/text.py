@@ -31,7 +31,7 @@ def text(summary: Summary) -> str:
         lines.append(prefix or part)
         lines += [_line(row, widths) for row in rows[at : at + len(layers)]]
         at += len(layers)
-    lines += ["", *_levels(summary), *_totals(summary), *_notes(rows)]
+    lines += ["", *_levels(summary), *_parts(summary), *_totals(summary), *_notes(rows)]
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -75,12 +75,26 @@ def _total(widths: Sequence[int]) -> int:
 
 
 def _levels(summary: Summary) -> Iterator[str]:
+    wide = max([11, *(len(level.part) for level in summary.levels)])
     if summary.levels:
-        yield "levels         channels  stride        cells        field       centre"
+        yield f"{'levels':{wide + 4}}channels  stride        cells        field       centre"
     for level in summary.levels:
         cells = figures.sides(level.output[1:])
         field, centre = figures.window(level.view), figures.centre(level.view)
-        yield f"  {level.part:11}  {level.channels:8}  {level.stride:6}  {cells:>11}  {field:>11}  {centre:>11}"
+        yield f"  {level.part:{wide}}  {level.channels:8}  {level.stride:6}  {cells:>11}  {field:>11}  {centre:>11}"
+    yield ""
+
+
+def _parts(summary: Summary) -> Iterator[str]:
+    """Yield what each part costs, where several heads share some of them."""
+    parts = summary.parts()
+    if not any(layer.named for layer in summary.layers):
+        return
+    wide = max(len(part) for part in parts)
+    yield f"{'parts':{wide + 4}}  params  mult-adds      memory"
+    for part, (parameters, multiply_adds, memory) in parts.items():
+        cells = (figures.count(parameters), figures.count(multiply_adds), figures.size(memory))
+        yield f"  {part:{wide}}  {cells[0]:>8}  {cells[1]:>9}  {cells[2]:>10}"
     yield ""
 
 

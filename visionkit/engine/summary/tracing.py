@@ -159,7 +159,10 @@ def run(network: Network, size: tuple[int, int]) -> tuple[Trace, list[Map]]:
 
     with watched(network, trace.modules), torch.no_grad(), trace:
         hooks = [network.backbone.register_forward_hook(hand_on("backbone"))]
-        hooks += [neck.register_forward_hook(hand_on("neck")) for neck in network.necks.values()]
+        hooks += [
+            neck.register_forward_hook(hand_on(f"neck {name}" if len(network.heads) > 1 else "neck"))
+            for name, neck in network.necks.items()
+        ]
         try:
             network(images)
         finally:
