@@ -14,6 +14,9 @@ def head_problems(config: DictConfig) -> Iterator[str]:
         if config.get("head") is not None and "_target_" not in config.head:
             yield "head=none leaves a head out where there are several; a single task needs its own"
         return
+    whole = OmegaConf.select(config, "init.network")
+    if str(whole).startswith("torchvision:"):
+        yield f"init.network={whole} holds one head; several begin with the backbone alone: init.backbone=imagenet"
     nodes = {str(name): node for name, node in config.heads.items() if isinstance(node, DictConfig)}
     chosen = {name: node for name, node in nodes.items() if "_target_" in node}
     for group, shown in (("head", "head@heads.segmentation"), ("neck", "neck@necks.fpn")):

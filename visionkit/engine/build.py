@@ -240,10 +240,15 @@ def class_names_of(tasks: Mapping[str, Task], data: DataModule, node: Node) -> d
     """
     kinds = data.first.kinds
     names = {}
+    misfits = [
+        _misfit(name, task.kind, node["reader"].get("_target_"), kinds)
+        + (f"; head@heads.{name}=none leaves it out" if len(tasks) > 1 else "")
+        for name, task in tasks.items()
+        if task.kind not in kinds
+    ]
+    if misfits:
+        raise ConfigError("\n".join(misfits))
     for name, task in tasks.items():
-        if task.kind not in kinds:
-            left_out = f"; head@heads.{name}=none leaves it out" if len(tasks) > 1 else ""
-            raise ConfigError(_misfit(name, task.kind, node["reader"].get("_target_"), kinds) + left_out)
         try:
             names[name] = task.class_names(data.classes)
         except ValueError as error:

@@ -90,6 +90,7 @@ def measure(
     own = {"size": model.manifest["size"], "resize": model.manifest.get("resize", "fit")}
     data = build.build_data({**data_node, **own}, None, model.manifest["seed"], kinds, folder)
     tasks = _served(model.tasks, data.first.kinds)
+    data.kinds = tuple(kind for kind in kinds if kind in {task.kind for task in tasks.values()})
     for name, names in build.class_names_of(tasks, data, data_node).items():
         if names != model.class_names[name]:
             raise ConfigError(

@@ -44,7 +44,7 @@ def _run(setup: Setup, run_dir: Path, rank: int) -> float | None:
     log.info(_opening(setup, run_dir))
     if rank == 0:
         remove_leftovers(run_dir / "checkpoints")
-        quick.tell(setup.data.records, setup.config["data"])
+        quick.tell(setup.data.records, setup.config["data"], setup.data.kinds)
         if setup.begun_with:
             results.write_weights(setup.begun_with.as_json(), run_dir)
         if not setup.resumed:

@@ -7,7 +7,7 @@ import logging
 import shlex
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from visionkit.data.pixels import in_memory, path_of
 from visionkit.data.records import Records
 from visionkit.data.selection.admission import Admitted, checked, unusable
 from visionkit.engine.doctor import labels
+from visionkit.types import LABEL_KINDS
 
 log = logging.getLogger("visionkit")
 
@@ -28,14 +29,15 @@ NAMED: Final = 5
 """Files or classes that a line names."""
 
 
-def tell(records: Mapping[str, Records], data: Mapping[str, Any]) -> None:
+def tell(records: Mapping[str, Records], data: Mapping[str, Any], kinds: Sequence[str] = LABEL_KINDS) -> None:
     """Log what is wrong, a line a kind, and where more is to be seen; nothing where nothing is.
 
+    `kinds` are those of the labels that are learned, whose classes are counted.
     `data` is the config node that the records were built from. Looks at the first bytes of at most
     `admission.CHECKED` files of each split, and at the bytes of files of equal size, each for `SECONDS` at most.
     """
     splits = dict(records)
-    lines = [*_files(splits), *_classes(splits), *_copies(splits)]
+    lines = [*_files(splits), *_classes(splits, kinds), *_copies(splits)]
     for line in lines:
         log.warning("data: %s", line)
     if lines or (isinstance(records, Admitted) and records.report.findings):
@@ -57,10 +59,10 @@ def _files(splits: Mapping[str, Records]) -> Iterator[str]:
         yield f"{len(found)} x file that cannot be used: {_some(found, '; ')}"
 
 
-def _classes(splits: Mapping[str, Records]) -> Iterator[str]:
+def _classes(splits: Mapping[str, Records], kinds: Sequence[str]) -> Iterator[str]:
     for split, part in splits.items():
         for kind, numbers in labels.counts(part, None).items():
-            if gone := [name for name, number in numbers.items() if not number]:
+            if kind in kinds and (gone := [name for name, number in numbers.items() if not number]):
                 yield f"no {labels.UNITS[kind]} of {split} has the class {_some(gone)}"
 
 

@@ -82,7 +82,8 @@ def of_config(config: DictConfig, choices: Mapping[str, Any], given: Sequence[st
     node = _attempt("backbone", lambda: build.network_node(parts))
     chosen = heads.heads(parts)
     if "head" in keys or heads.several(parts):  # else it is the task's own
-        build.check_heads(chosen, {name: get_class(head.task["_target_"]) for name, head in chosen.items()})
+        tasks = {name: cast(Task, get_class(head.task["_target_"])) for name, head in chosen.items()}
+        build.check_heads(chosen, tasks)
     classes = dict.fromkeys(chosen, config.num_classes)
     with torch.device("meta"):
         network = build.join(node, classes, lambda key, make: _attempt(heads.written(parts, key), make))
