@@ -43,7 +43,7 @@ class Layer:
 
     @property
     def part(self) -> str:
-        """The part of the network: `backbone`, `neck`, `head` or `input`; if named, `head segmentation` and the like."""
+        """The part of the network: `backbone`, `neck`, `head` or `input`; if named, such as `head segmentation`."""
         top, *below = self.module.split(".")
         part = {"necks": "neck", "heads": "head", "": "input"}.get(top, top)
         return f"{part} {below[0]}" if self.named and part in ("neck", "head") and below else part
