@@ -34,8 +34,8 @@ def test_a_single_task_is_the_case_of_one_head() -> None:
 
 def test_heads_are_chosen_weighed_and_left_out_by_name() -> None:
     settings = config(
-        "task=multitask", "head@heads.segmentation=fcn", "heads.segmentation.weight=0.5", "head@heads.classification=none",
-        "head@heads.multilabel=multilabel",
+        "task=multitask", "head@heads.segmentation=fcn", "heads.segmentation.weight=0.5",
+        "head@heads.classification=none", "head@heads.multilabel=multilabel",
     )  # fmt: skip
     found = heads.heads(settings)
     assert list(found) == ["multilabel", "detection", "segmentation"]
