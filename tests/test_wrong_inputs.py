@@ -133,6 +133,53 @@ WRONG: dict[str, tuple[str, list[str], list[str]]] = {
     "head of another task": ("train", ["head=fcos"], ["head=fcos makes boxes", "choose head=linear"]),
     "head of another task by name": ("train", ["head=fcos", "task=segmentation"], ["head=unet"]),
     "head of one label": ("train", ["task=multilabel", "head=linear"], ["image labels", "choose head=multilabel"]),
+    # Several heads, chosen by name.
+    "head by name of a single task": (
+        "train",
+        ["head@heads.segmentation=unet"],
+        ["a task has one head, head=unet", "task=multitask"],
+    ),
+    "head that is left out": ("train", ["head=none"], ["a single task needs its own"]),
+    "no head at all": (
+        "train",
+        ["task=multitask", *(f"head@heads.{name}=none" for name in ("classification", "detection", "segmentation"))],
+        ["every head is left out", "head@heads.classification="],
+    ),
+    "heads that contradict": (
+        "train",
+        [
+            "task=multitask",
+            "head=unet",
+            "+head@heads.depth=unet",
+            "heads.segmentation.neck=pan",
+            "heads.detection.weight=0",
+            "task.loss_weights=equal",
+            "init.network=torchvision:fcn_resnet50",
+        ],
+        [
+            "such as head@heads.segmentation=",
+            "+task@tasks.depth=",
+            "give one of fpn, null",
+            "weight=0 is no weight of a loss; give a number above 0",
+            "give fixed or learned",
+            "init.backbone=imagenet",
+        ],
+    ),
+    "weights given and learned": (
+        "train",
+        ["task=multitask", "task.loss_weights=learned", "heads.detection.weight=2"],
+        ["begin at 1"],
+    ),
+    "head of another kind, monitor of none": (
+        "train",
+        ["task=multitask", "head@heads.detection=unet", "task.monitor=mIoU"],
+        ["choose head@heads.detection=fcos", "choose one of combined", "segmentation/mIoU"],
+    ),
+    "settings of heads": (
+        "train",
+        ["task=multitask", "heads.classification.auxiliary=-1", "heads.detection.neck=null"],
+        ["error: heads.classification.auxiliary=-1;", "choose heads.detection.neck=fpn"],
+    ),
     "threshold": ("train", ["task=multilabel", "task.threshold=50"], ["task.threshold=50", "0 to 1"]),
     "neck that is needed": ("train", ["task=detection", "neck=none"], ["choose neck=fpn"]),
     "dropout": ("train", ["head.dropout=2"], ["head: ", "between 0 and 1"]),

@@ -13,6 +13,7 @@ from tests.engine.doctor_data import save, scene
 from visionkit import evaluate, train
 from visionkit.engine import build
 from visionkit.engine.doctor import quick
+from visionkit.types import LABEL_KINDS
 
 SHORT = ("data=image_folder", "data.size=32", "data.batch_size=4", "data.workers=0", "epochs=1", "trainer=cpu")
 
@@ -33,19 +34,26 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logging.getLogger("visionkit"), "propagate", True)
 
 
-def said(root: Path, caplog: pytest.LogCaptureFixture) -> list[str]:
+def said(root: Path, caplog: pytest.LogCaptureFixture, kinds: tuple[str, ...] = LABEL_KINDS) -> list[str]:
     data = {
         "reader": {"_target_": "visionkit.data.formats.image_folder.ImageFolder", "root": str(root)},
         "root": str(root),
     }
     caplog.clear()
     with caplog.at_level(logging.WARNING, logger="visionkit"):
-        quick.tell(build.build_records(data, (), None), data)
+        quick.tell(build.build_records(data, (), None), data, kinds)
     return [record.getMessage() for record in caplog.records]
 
 
 def test_nothing_is_said_where_nothing_is_wrong(birds: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert said(birds, caplog) == []
+
+
+def test_classes_are_counted_of_what_is_learned(birds: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for path in (birds / "val/crow").iterdir():
+        path.unlink()
+    assert said(birds, caplog, ("labels", "mask"))[0] == "data: no image of val has the class crow"
+    assert said(birds, caplog, ("boxes", "mask")) == []
 
 
 def test_what_needs_no_decoding_is_said(birds: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -56,6 +56,33 @@ def test_a_good_run_gets_no_hint() -> None:
     assert hints.hints(FINE._replace(images=100)) == []
 
 
+def test_each_head_is_judged_by_itself_and_named() -> None:
+    good = FINE._replace(head="classification", monitor="val/classification/accuracy")
+    bad = POOR._replace(head="detection", kind="boxes", monitor="val/detection/mAP_50", value=0.105)
+    assert hints.hints(good, good._replace(head="other")) == []
+    (hint, weights) = hints.hints(good, bad)
+    assert hint.startswith("val/detection/mAP_50 is 0.105, no better than the constant guess (0.100)")
+    assert hints.hints(bad, good) == [hint, weights]
+    unseen = good._replace(train_missing=("owl",))
+    assert hints.hints(unseen, good)[0].startswith("classification: train shows no owl")
+    small = bad._replace(sides=(3.0,) * 20, value=0.4)
+    assert any(one.startswith("detection: 100% of the training boxes") for one in hints.hints(good, small))
+
+
+def test_what_holds_for_all_heads_is_said_once() -> None:
+    first = POOR._replace(head="classification", monitor="val/classification/accuracy", steps=14)
+    second = first._replace(head="detection", kind="boxes", monitor="val/detection/mAP_50")
+    assert len(hints.hints(first, second)) == len(hints.hints(first)) == 2  # too short, and no weights
+    rising = tuple(0.1 + 0.05 * step for step in range(8))
+    several = [facts._replace(steps=300, scores=rising) for facts in (first, second)]
+    (short, _) = hints.hints(*several)
+    assert "val/classification/accuracy was still rising" in short
+    assert "val/detection/mAP_50 was still rising" in short
+    assert short.count("type budget=4min") == 1
+    thrown = [facts._replace(losses=(5.0, 4.0), first_loss=2.0) for facts in (first, second)]
+    assert len(hints.hints(*thrown)) == 1
+
+
 @pytest.mark.parametrize(
     ("monitor", "value", "trivial", "is_poor"),
     [

@@ -259,14 +259,16 @@ IMAGES = torch.randint(0, 256, (3, 3, 32, 32), dtype=torch.uint8, generator=torc
 
 def test_what_is_exported_is_proved_head_by_head(run: Run) -> None:
     model = load_model(run.checkpoint)
+    detector = model.network.heads["detection"]
+    detector.max_candidates = detector.max_detections = 20  # an untrained one finds boxes everywhere, which takes long
     graph = Deployable(model)
     with torch.no_grad():
         found = graph(IMAGES)
     assert isinstance(found, dict)
-    assert list(found) == [output.name for output in graph.outputs.values()] == list(expected_of(run, IMAGES))
+    assert list(found) == ["classification/probabilities", "detection/detections", "segmentation/probabilities"]
     images = IMAGES.repeat(6, 1, 1, 1)[: sum(BATCHES)]
     assert all(agreement.holds for agreement in prove(graph, graph, images).values())
-    for name in ("classification/probabilities", "segmentation/probabilities"):  # of boxes it takes long
+    for name in ("classification/probabilities", "segmentation/probabilities"):
 
         def wrong(images: Tensor, name: str = name) -> dict[str, Tensor]:
             own = graph(images)
