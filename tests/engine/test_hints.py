@@ -385,11 +385,12 @@ def test_an_evaluation_behind_the_training_is_no_part_of_its_curve() -> None:
         class state:  # noqa: N801
             fn = "validate"
 
-        callback_metrics = {"val/accuracy": 0.5}  # noqa: RUF012
+        callback_metrics = {"val/accuracy": 0.5, "val/a/mIoU": 0.25}  # noqa: RUF012
 
-    history, trainer = History("val/accuracy"), Trainer()
+    history, trainer = History("val/accuracy", ("val/a/mIoU", "val/b/mIoU")), Trainer()
     history.on_validation_end(trainer, None)  # type: ignore[arg-type]
     assert history.scores == []
     trainer.state.fn = "fit"
     history.on_validation_end(trainer, None)  # type: ignore[arg-type]
     assert history.scores == [0.5]
+    assert history.beside == {"val/a/mIoU": [0.25], "val/b/mIoU": []}  # b had no label in val

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-import logging
+import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,7 +22,7 @@ from tests.trainings import composed, frozen
 from visionkit.config.frozen import plain, thaw
 from visionkit.engine.checkpoint import load_model
 from visionkit.engine.doctor import preview
-from visionkit.engine.evaluation import measure, merged_data
+from visionkit.engine.evaluation import evaluate
 from visionkit.engine.exporter.exporting import export
 from visionkit.engine.exporter.graph import Deployable
 from visionkit.engine.exporter.proof import BATCHES, prove
@@ -188,37 +188,39 @@ def test_one_task_keeps_its_plain_table() -> None:
     ]
 
 
-def node_of(run: Run, changes: dict[str, Any] | None = None) -> dict[str, Any]:
-    data = merged_data(load_model(run.checkpoint), changes or {}, (), run.checkpoint)
-    return plain(OmegaConf.create({"data": data}))["data"]
+@pytest.mark.parametrize("split", ["val", pytest.param("test", marks=pytest.mark.slow)])
+def test_evaluation_gives_what_training_gave(run: Run, tmp_path: Path, split: str) -> None:
+    value, result = evaluated(run, tmp_path / "out", split=split)
+    for scores, expected in ((result["metrics"], run.result["metrics"]), (result["trivial"], run.result["trivial"])):
+        assert f"{split}/combined" in scores
+        for name, score in scores.items():
+            assert score == pytest.approx(expected[name], abs=1e-5), name
+    assert {name for name in run.result["trivial"] if name.startswith(split)} == set(result["trivial"])
+    assert result["monitor"] == f"{split}/combined"
+    assert value == result["metrics"][f"{split}/combined"]
 
 
-def test_evaluation_gives_what_training_gave(run: Run) -> None:
-    for split in ("val", "test"):
-        metrics, trivial = measure(load_model(run.checkpoint), node_of(run), split, "cpu")
-        for scores, expected in ((metrics, run.result["metrics"]), (trivial, run.result["trivial"])):
-            assert f"{split}/combined" in scores
-            for name, value in scores.items():
-                assert value == pytest.approx(expected[name], abs=1e-5), name
-        assert {name for name in run.result["trivial"] if name.startswith(split)} == set(trivial)
+def evaluated(run: Run, out: Path, data: Any = None, **more: Any) -> tuple[float, dict[str, Any]]:
+    """Return what the command's main returns and the result that it writes."""
+    settings = {"checkpoint": str(run.checkpoint), "split": "val", "device": "cpu", "trusted": [], "out": str(out)}
+    value = evaluate(OmegaConf.create({**settings, "data": data, **more}), new_data=data is not None)
+    return value, json.loads((out / "result.json").read_text())
 
 
 def test_data_with_labels_of_some_heads_measure_these(
-    run: Run, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(logging.getLogger("visionkit"), "propagate", True)
     rng = np.random.default_rng(0)
     for split in ("train", "val"):
         for name in map(str, range(10)):
             (tmp_path / split / name).mkdir(parents=True)
             cv2.imwrite(str(tmp_path / split / name / "a.png"), rng.integers(0, 256, (32, 32, 3), np.uint8))
-    with caplog.at_level(logging.WARNING, logger="visionkit"):
-        given = ("data=image_folder", f"data.root={tmp_path}", "data.workers=0", "name=x", "run_dir=x")
-        data = plain(composed(*given, small=False))["data"]
-        metrics, trivial = measure(load_model(run.checkpoint), data, "val", "cpu")
-    assert {name.split("/")[1] for name in metrics} == {"classification"}  # and none combined
-    assert set(trivial) == {"val/classification/accuracy"}
-    said = {record.getMessage() for record in caplog.records}
+    given = ("data=image_folder", f"data.root={tmp_path}", "data.workers=0", "name=x", "run_dir=x")
+    value, result = evaluated(run, tmp_path / "out", plain(composed(*given, small=False))["data"])
+    assert {name.split("/")[1] for name in result["metrics"]} == {"classification"}  # and none combined
+    assert set(result["trivial"]) == {"val/classification/accuracy"}
+    assert math.isnan(value)
+    said = capsys.readouterr().out.splitlines()
     assert "the data has no boxes: detection is not measured" in said
     assert "the data has no masks: segmentation is not measured" in said
 

@@ -130,7 +130,7 @@ def measure(
 def _served(tasks: Mapping[str, Task], kinds: Sequence[str]) -> dict[str, Task]:
     """Return the tasks whose kind of labels a data set has; all where it has none of them, so that it is refused."""
     served = {name: task for name, task in tasks.items() if task.kind in kinds}
-    for name in tasks.keys() - served if served else ():
+    for name in [name for name in tasks if name not in served] if served else ():
         log.warning("the data has no %s: %s is not measured", KIND_NOUNS[tasks[name].kind], name)
     return served or dict(tasks)
 

@@ -109,7 +109,8 @@ def _by_head(metrics: dict[str, float], trivial: dict[str, float], heads: Sequen
         blocks[head][metric] = None
     for head, found in blocks.items():
         if head and found:
-            table.add_row()
+            if table.row_count:
+                table.add_row()
             table.add_row(head)
         for metric in found:
             names = ["/".join(part for part in (split, head, metric) if part) for split in splits]
