@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,7 +17,7 @@ from visionkit.data.records import Records
 from visionkit.data.selection.selection import Selection
 from visionkit.data.strings import Strings
 from visionkit.errors import ConfigError, DataError
-from visionkit.types import Classes
+from visionkit.types import LABEL_KINDS, Classes
 
 
 class Fixed(Reader):
@@ -102,3 +103,15 @@ def test_what_is_missing_is_named(records: Records) -> None:
         module(Fixed(train=labels), kinds=("boxes",)).train_dataloader()
     with pytest.raises(ConfigError, match="size=0"):
         DataModule(Selection(Fixed()), None, 0, 4, 0, 0, ("labels",))
+
+
+def test_labelled_samples_are_found_wherever_they_lie(records: Records) -> None:
+    """Of a joined data set the first fifty batches may carry no label of a kind."""
+    present = records.present.copy()
+    present[:8, LABEL_KINDS.index("labels")] = False
+    data = module(Fixed(train=replace(records, present=present), val=records), kinds=("labels", "mask"))
+    (batch,) = data.labelled_dataloader("train", "labels")
+    assert batch.targets.labels.tolist() == [0, 1]
+    assert [int(image[0, 0, 0]) for image in batch.images] == [8, 9]
+    assert batch.targets.mask is None
+    assert sum(len(batch.ids) for batch in data.labelled_dataloader("train", "mask")) == 10

@@ -181,3 +181,19 @@ def test_constructor_makes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr("visionkit.data.embedded.digits.glyphs_of", fail)
     Digits(num_scenes=10**9)
+
+
+def test_with_one_kind_of_labels_a_training_scene_kinds_take_turns_and_nothing_else_changes(train: Records) -> None:
+    reader = Digits(num_scenes=150, labels="one")
+    some = reader.read("train")
+    of_image = [LABEL_KINDS.index(kind) for kind in ("labels", "multilabel")]
+    image, mask, boxes = some.present[:, of_image], some.present[:, 2], some.present[:, 3]
+    assert [np.flatnonzero(each)[:2].tolist() for each in (image.all(1), mask, boxes)] == [[0, 3], [1, 4], [2, 5]]
+    assert np.array_equal(image[:, 0], image[:, 1])
+    assert (image[:, 0].astype(int) + mask + boxes == 1).all()
+    assert np.array_equal(some.images[4], train.images[4])
+    assert np.array_equal(some.labels, train.labels)
+    assert reader.read("val").present.all()
+    assert reader.read("test").present.all()
+    with pytest.raises(ConfigError, match="labels=two is unknown; give all or one"):
+        Digits(labels="two")

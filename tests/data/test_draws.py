@@ -30,6 +30,22 @@ def test_repeat_factors_are_those_of_the_paper() -> None:
     assert repeat_factors(of_labels([0, 0, 1], 2), 0.001).tolist() == [1, 1, 1]
 
 
+def test_images_without_labels_are_drawn_as_often_as_if_nothing_were_weighed() -> None:
+    """Six images tell of classes, two by another kind of labels, four by none."""
+    told = np.asarray([0] * 6 + [1] * 2 + [-1] * 4)
+    some = of_labels([0, 0, 0, 0, 1, 1, 2, 3], 4)._replace(num_images=12, told=told)
+    weights = balanced(some)
+    alone = balanced(of_labels([0, 0, 0, 0, 1, 1], 2))
+    assert weights[:6].tolist() == pytest.approx(alone / alone.mean())
+    assert weights[6:].tolist() == pytest.approx([1] * 6)
+    # Of the six f is 4/6 and 2/6, whatever others there are; each kind comes to its own number of images.
+    factors = repeat_factors(some, 0.75)
+    alone = repeat_factors(of_labels([0, 0, 0, 0, 1, 1], 2), 0.75)
+    assert alone.tolist() == pytest.approx([sqrt(0.75 * 6 / 4)] * 4 + [sqrt(0.75 * 6 / 2)] * 2)
+    assert factors[:6].tolist() == pytest.approx(alone / alone.mean())
+    assert factors[6:].tolist() == pytest.approx([1] * 6)
+
+
 @pytest.mark.parametrize("seed", range(30))
 def test_everything_is_drawn_as_often_as_it_weighs(seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -52,3 +52,18 @@ def test_what_a_sample_does_not_carry_is_not_shown(records: Records) -> None:
 def test_masks_do_not_tell(records: Records) -> None:
     assert pairs(records, "mask") == []
     assert shown(records, ("mask",)).num_classes == 0
+
+
+def test_each_image_is_told_of_by_the_first_kind_that_it_carries(records: Records) -> None:
+    """Images 0 to 3 carry labels, 4 to 7 boxes, 8 and 9 a mask alone."""
+    present = np.zeros_like(records.present)
+    present[:4, 0] = present[4:8, 3] = present[8:, 2] = True
+    found = shown(replace(records, present=present), ("labels", "boxes", "mask"))
+    by_boxes = [pair for pair in pairs(records, "boxes") if 4 <= pair[0] < 8]
+    assert list(zip(found.image.tolist(), found.label.tolist(), strict=True)) == [
+        *((index, index % 2) for index in range(4)),
+        *((index, 2 + label) for index, label in by_boxes),
+    ]
+    assert found.num_classes == 5
+    assert found.told is not None
+    assert found.told.tolist() == [0] * 4 + [1] * 4 + [-1] * 2

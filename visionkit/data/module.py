@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
@@ -127,6 +128,16 @@ class DataModule(LightningDataModule):
             self.world_size,
             self.skipped,
             None if in_memory(records.images) else self.cache,
+        )
+
+    def labelled_dataloader(self, split: str, kind: str) -> DataLoader[Sample]:
+        """Return the samples of a split that carry a kind of labels, with these alone, in order: all on each rank."""
+        records = self.records[split]
+        carried = records.present[:, LABEL_KINDS.index(kind)]
+        if not carried.all():
+            records = records.take(np.flatnonzero(carried))
+        return plain_loader(
+            records, self.resize, self.batch_size, (kind,), self.num_workers(records), skipped=self.skipped
         )
 
     def _copies(self, records: Records) -> Copies | None:

@@ -117,7 +117,7 @@ def measure(
         prefix = split if len(model.tasks) == 1 else f"{split}/{name}"
         found = {key: float(value) for key, value in metrics[name].compute().items()}
         scores |= {f"{prefix}/{key}": round(value, 6) for key, value in found.items() if value == value}
-        guess = baseline.learn(task, model.class_names[name], data.plain_dataloader("train"))
+        guess = baseline.learn(task, model.class_names[name], data.labelled_dataloader("train", task.kind))
         guessed = baseline.scores(task, model.class_names[name], guess, data.plain_dataloader(split))
         own = {f"{prefix}/{key}": round(value, 6) for key, value in guessed.items()}
         trivial |= {key: value for key, value in own.items() if key in (f"{prefix}/{task.monitor}", monitor)}

@@ -12,7 +12,6 @@ import torch
 
 from visionkit.config.command import INTERRUPTED, STARTED
 from visionkit.config.frozen import thaw
-from visionkit.data.loader import plain_loader
 from visionkit.data.pixels import in_memory
 from visionkit.engine import baseline, build, checkpoint, facts, hints, pictures, results
 from visionkit.engine.doctor import quick
@@ -132,15 +131,8 @@ def _trivial(setup: Setup) -> dict[str, float]:
     for head, task in setup.tasks.items():
         names = setup.module.class_names[head]
         data = setup.data
-        train = data.records["train"]
         # Not this rank's share: every rank has to make the same guess.
-        guess = baseline.learn(
-            task,
-            names,
-            plain_loader(
-                train, data.resize, data.batch_size, data.kinds, data.num_workers(train), skipped=data.skipped
-            ),
-        )
+        guess = baseline.learn(task, names, data.labelled_dataloader("train", task.kind))
         for split in setup.data.measured:
             found = baseline.scores(task, names, guess, setup.data.plain_dataloader(split))
             named = {setup.module.log_name(split, head, metric): value for metric, value in found.items()}

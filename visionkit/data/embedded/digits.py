@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from visionkit.config.values import SPLITS, image_size
 from visionkit.data.embedded.glyphs import STROKE, glyphs_of
@@ -15,11 +16,14 @@ from visionkit.data.reader import Reader
 from visionkit.data.records import Records
 from visionkit.data.strings import Strings
 from visionkit.errors import ConfigError, DataError
-from visionkit.types import Classes
+from visionkit.types import LABEL_KINDS, Classes
 
 NAMES: Final = tuple("0123456789")
 EVAL_SHARE: Final = 5
 """`val` and `test` have one scene for so many of `train`."""
+
+TURNS: Final = (("labels", "multilabel"), ("mask",), ("boxes",))
+"""The kinds of labels that a training scene has at a time where it does not have all."""
 
 
 class Digits(Reader):
@@ -30,7 +34,8 @@ class Digits(Reader):
     present (`multilabel`) and one class: the digit with the largest box, at least 1.7 times as large as the next.
 
     `num_scenes` is the number of training scenes, `size` one number or [height, width] in pixels, `digits_per_scene`
-    the smallest and largest number of digits.
+    the smallest and largest number of digits. `labels` says what a training scene carries: `all`, or `one` of image
+    labels, mask and boxes, scene by scene in turn; `val` and `test` carry all.
     """
 
     def __init__(
@@ -39,8 +44,11 @@ class Digits(Reader):
         size: int | Sequence[int] = 64,
         digits_per_scene: Sequence[int] = (1, 3),
         seed: int = 0,
+        labels: str = "all",
     ) -> None:
         super().__init__()
+        if labels not in ("all", "one"):
+            raise ConfigError(f"data.reader.labels={labels} is unknown; give all or one")
         if num_scenes < EVAL_SHARE:
             raise ConfigError(f"data.num_scenes={num_scenes} is too few; give at least {EVAL_SHARE}")
         if len(digits_per_scene) != 2 or not 1 <= digits_per_scene[0] <= digits_per_scene[1]:
@@ -51,6 +59,7 @@ class Digits(Reader):
             raise ConfigError(f"data.size={size} is too small for digits to be read; give 32 or more")
         self.least, self.most = digits_per_scene
         self.seed = seed
+        self.labels = labels
 
     def splits(self) -> tuple[str, ...]:
         """Return all three."""
@@ -87,7 +96,15 @@ class Digits(Reader):
             box_ignore=np.zeros(len(digit), dtype=bool),
             box_start=box_start,
             instances=instances,
+            present=self._present(split, number),
         )
+
+    def _present(self, split: str, number: int) -> NDArray[np.bool_]:
+        present = np.ones((number, len(LABEL_KINDS)), dtype=bool)
+        if split == "train" and self.labels == "one":
+            turns = np.asarray([[kind in kinds for kind in LABEL_KINDS] for kinds in TURNS])
+            present[:] = turns[np.arange(number) % len(TURNS)]
+        return present
 
     def _arrange(self, split: str, number: int) -> list[Scene]:
         """Return the scenes; each depends on the seed, its split and its number only."""

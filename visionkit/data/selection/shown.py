@@ -22,29 +22,43 @@ class Shown(NamedTuple):
     label: NDArray[np.int64]  # (P,) 0 to num_classes - 1
     num_images: int
     num_classes: int
+    told: NDArray[np.int64] | None = None  # (num_images,) which kind tells of each, -1 for none; None: one tells of all
 
 
 def shown(records: Records, kinds: Sequence[str] = COUNTED) -> Shown:
-    """Return the classes of the first of `kinds` that the records carry and that is in `COUNTED`; else no pair at all.
+    """Return the classes of each image by the first of `kinds` that it carries and that is in `COUNTED`.
 
-    Boxes to be ignored show nothing, and neither does a sample that does not carry the kind.
+    Where images carry different kinds, the classes of a later kind come behind those of the earlier ones. Boxes to be
+    ignored show nothing, and neither does an image that carries none of the kinds.
     """
-    num = len(records)
-    kind = next((kind for kind in kinds if kind in COUNTED and kind in records.kinds), None)
-    image: NDArray[np.int64]
-    label: NDArray[np.int64]
+    images, labels = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int64)]
+    told, num_classes = np.full(len(records), -1), 0
+    for number, kind in enumerate(kinds):
+        pairs = _pairs(records, kind)
+        if pairs is None:
+            continue
+        telling = records.present[:, LABEL_KINDS.index(kind)] & (told < 0)
+        counted = telling[pairs[0]]
+        images.append(pairs[0][counted])
+        labels.append(pairs[1][counted] + num_classes)
+        told[telling] = number
+        if telling.any():
+            num_classes += len((records.classes.boxes if kind == "boxes" else records.classes.labels) or ())
+    image, label = np.divmod(
+        np.unique(np.concatenate(images) * max(num_classes, 1) + np.concatenate(labels)), max(num_classes, 1)
+    )
+    return Shown(image, label, len(records), num_classes, told)
+
+
+def _pairs(records: Records, kind: str) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+    """Return each image and class that labels of a kind speak of, carried or not; None where they do not tell."""
     if kind == "labels" and records.labels is not None:
-        image, label = np.arange(num), records.labels
-    elif kind == "multilabel" and records.multilabel is not None:
-        image, label = (found.astype(np.int64) for found in np.nonzero(records.multilabel))
-    elif kind == "boxes" and records.box_label is not None and records.box_ignore is not None:
+        return np.arange(len(records)), records.labels
+    if kind == "multilabel" and records.multilabel is not None:
+        image, label = np.nonzero(records.multilabel)
+        return image.astype(np.int64), label.astype(np.int64)
+    if kind == "boxes" and records.box_label is not None and records.box_ignore is not None:
         assert records.box_start is not None
         counted = ~records.box_ignore
-        image, label = np.repeat(np.arange(num), np.diff(records.box_start))[counted], records.box_label[counted]
-    else:
-        return Shown(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), num, 0)
-    names = records.classes.boxes if kind == "boxes" else records.classes.labels
-    num_classes = len(names or ())
-    carried = records.present[image, LABEL_KINDS.index(kind)]
-    pairs = np.unique(image[carried] * num_classes + label[carried])
-    return Shown(pairs // max(num_classes, 1), pairs % max(num_classes, 1), num, num_classes)
+        return np.repeat(np.arange(len(records)), np.diff(records.box_start))[counted], records.box_label[counted]
+    return None

@@ -97,7 +97,9 @@ def counts(records: Records, mask_images: NDArray[np.int64] | None) -> dict[str,
     if mask_images is not None and classes.mask:
         found["mask"] = dict(zip(classes.mask, mask_images[: len(classes.mask)].tolist(), strict=True))
     if records.box_label is not None and classes.boxes:
-        numbers = np.bincount(records.box_label, minlength=len(classes.boxes))
+        assert records.box_start is not None
+        carried = np.repeat(_has(records, "boxes"), np.diff(records.box_start))
+        numbers = np.bincount(records.box_label[carried], minlength=len(classes.boxes))
         found["boxes"] = dict(zip(classes.boxes, numbers.tolist(), strict=True))
     return found
 
