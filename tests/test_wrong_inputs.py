@@ -279,6 +279,11 @@ WRONG: dict[str, tuple[str, list[str], list[str]]] = {
         ["augment=medium", "data.channels=[0,0,1,1,2]", "backbone.in_channels=5"],
         ["augment.pixel.ColorJitter: cannot change images of 5 channels", "leave it out"],
     ),
+    "argument of a part": (
+        "train",
+        ["data=joined", "data.parts={ants:{_target_:visionkit.data.formats.image_folder.ImageFolder,rot:x}}"],
+        ["data.parts.ants.rot=x", "did you mean data.parts.ants.root?"],
+    ),
     # Files.
     "task of other data": (
         "train",

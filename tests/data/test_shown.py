@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from visionkit.data.records import Records
-from visionkit.data.selection.shown import shown
+from visionkit.data.selection.shown import shown, with_the_untold
 
 
 def pairs(records: Records, *kinds: str) -> list[tuple[int, int]]:
@@ -67,3 +67,8 @@ def test_each_image_is_told_of_by_the_first_kind_that_it_carries(records: Record
     assert found.num_classes == 5
     assert found.told is not None
     assert found.told.tolist() == [0] * 4 + [1] * 4 + [-1] * 2
+    whole = with_the_untold(found)
+    assert [whole.image[-2:].tolist(), whole.label[-2:].tolist(), whole.num_classes] == [[8, 9], [5, 5], 6]
+    assert whole.label[:-2].tolist() == found.label.tolist()
+    assert with_the_untold(shown(records)).num_classes == 2
+    assert with_the_untold(shown(records, ("mask",))).num_classes == 0

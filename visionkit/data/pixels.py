@@ -9,6 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from visionkit.errors import DataError
+
 
 class Pixels(Protocol):
     """Pictures by index, in memory or on disk; a numpy array satisfies it.
@@ -44,6 +46,21 @@ class View:
     def in_memory(self) -> bool:
         """Whether no source reads a file."""
         return all(in_memory(source) for source in self.sources)
+
+
+class Absent:
+    """The pictures of samples that have none; nobody asks for one."""
+
+    in_memory = True
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __len__(self) -> int:
+        return self.number
+
+    def __getitem__(self, index: int, /) -> NDArray[Any]:
+        raise DataError(f"sample {index} has no such picture")
 
 
 def take(pixels: Pixels, indices: NDArray[np.int64]) -> Pixels:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from visionkit.data.pixels import Pixels, join, take
+from visionkit.data.pixels import Absent, Pixels, join, take
 from visionkit.data.strings import Strings
 from visionkit.types import LABEL_KINDS, Classes
 
@@ -123,24 +123,27 @@ class Records:
 
 
 def joined(parts: Sequence[Records]) -> Records:
-    """Return the samples of all parts, one part after the other. Raises ValueError when parts differ in kind or class.
+    """Return the samples of all parts, one part after the other. Raises ValueError when parts have other classes.
 
-    The parts are splits of one data set: they have the same classes and the same kinds of labels.
+    A kind of label that a part lacks, its samples do not carry. Where some parts have groups, each sample of the others
+    is one by itself; instance maps are left out unless all parts have them.
     """
     first = parts[0]
     if len(parts) == 1:
         return first
     if any(part.classes != first.classes for part in parts):
         raise ValueError("the parts of a data set have different classes")
+    parts = [_widened(part, parts) for part in parts]
     fields: dict[str, Any] = {}
     for name in ("labels", "multilabel", "boxes", "box_label", "box_ignore"):
-        fields[name] = _all([getattr(part, name) for part in parts], np.concatenate, name)
+        fields[name] = _all([getattr(part, name) for part in parts], np.concatenate)
     for name in ("masks", "instances"):
-        fields[name] = _all([getattr(part, name) for part in parts], join, name)
+        fields[name] = _all([getattr(part, name) for part in parts], join)
     for name in ("names", "groups"):
-        fields[name] = _all([getattr(part, name) for part in parts], _strings, name)
-    if first.box_start is not None:
-        counts = np.concatenate([np.diff(part.box_start) for part in parts if part.box_start is not None])
+        fields[name] = _all([getattr(part, name) for part in parts], _strings)
+    starts = [part.box_start for part in parts if part.box_start is not None]
+    if starts:
+        counts = np.concatenate([np.diff(start) for start in starts])
         fields["box_start"] = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     return Records(
         images=join([part.images for part in parts]),
@@ -150,13 +153,32 @@ def joined(parts: Sequence[Records]) -> Records:
     )
 
 
-def _all(values: Sequence[Any], put: Callable[[Sequence[Any]], Any], name: str) -> Any:
+def _widened(part: Records, parts: Sequence[Records]) -> Records:
+    """Return a part with a field of nothing for each that another part has and it has not."""
+    num = len(part)
+    nothing: dict[str, Any] = {
+        "labels": np.zeros(num, dtype=np.int64),
+        "multilabel": np.zeros((num, len(part.classes.labels or ())), dtype=np.uint8),
+        "masks": Absent(num),
+        "boxes": np.zeros((0, 4), dtype=np.float32),
+        "box_label": np.zeros(0, dtype=np.int64),
+        "box_ignore": np.zeros(0, dtype=bool),
+        "box_start": np.zeros(num + 1, dtype=np.int64),
+        "groups": part.names,
+    }
+    lacking = {
+        name: value
+        for name, value in nothing.items()
+        if getattr(part, name) is None and any(getattr(other, name) is not None for other in parts)
+    }
+    if any(other.instances is None for other in parts):
+        lacking["instances"] = None
+    return replace(part, **lacking)
+
+
+def _all(values: Sequence[Any], put: Callable[[Sequence[Any]], Any]) -> Any:
     """Return what `put` makes of the values of all parts, or None where no part has one."""
-    if all(value is None for value in values):
-        return None
-    if any(value is None for value in values):
-        raise ValueError(f"some parts of a data set have {name} and others have not")
-    return put(values)
+    return None if values[0] is None else put(values)
 
 
 def _strings(parts: Sequence[Strings]) -> Strings:

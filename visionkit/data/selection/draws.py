@@ -62,7 +62,7 @@ def repeat_factors(shown: Shown, threshold: float) -> NDArray[np.float64]:
     for group in _groups(shown):
         counted = group[shown.image]
         image, label = shown.image[counted], shown.label[counted]
-        fraction = np.bincount(label, minlength=shown.num_classes) / max(np.count_nonzero(group), 1)
+        fraction = np.bincount(label, minlength=shown.num_classes) / max(int(group.sum()), 1)
         np.maximum.at(factors, image, np.sqrt(threshold / fraction[label]))
     return _in_proportion(factors, shown)
 

@@ -16,7 +16,7 @@ from visionkit.data.reader import UNSPLIT, Reader
 from visionkit.data.records import Records, joined
 from visionkit.data.selection import folds
 from visionkit.data.selection.class_map import apply_map
-from visionkit.data.selection.shown import shown
+from visionkit.data.selection.shown import shown, with_the_untold
 from visionkit.data.selection.subset import few
 from visionkit.data.strings import Strings
 from visionkit.errors import ConfigError, DataError
@@ -154,7 +154,7 @@ class Selection(Mapping[str, Records]):
             what = f"{'image' if groups is None else 'group'}{'' if num_items == 1 else 's'}"
             fewer = f"give data.fold=1/{num_items} or" if num_items > 1 else "add images, or"
             raise DataError(f"{num_items} {what} cannot be cut into {of} folds; {fewer} name train and val yourself")
-        return number - 1, folds.cut(item, shown(records), of)
+        return number - 1, folds.cut(item, with_the_untold(shown(records)), of)
 
     def _narrow(self, split: str, records: Records) -> Records:
         """Return the records with the chosen classes, and no more of them than the limit."""

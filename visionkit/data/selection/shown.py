@@ -50,6 +50,19 @@ def shown(records: Records, kinds: Sequence[str] = COUNTED) -> Shown:
     return Shown(image, label, len(records), num_classes, told)
 
 
+def with_the_untold(shown: Shown) -> Shown:
+    """Return the same with the images of which no kind tells, such as those with but a mask, as a class of their own.
+
+    Where it is all of them, they are no class.
+    """
+    untold = np.flatnonzero(shown.told == -1) if shown.told is not None else np.empty(0, dtype=np.int64)
+    if len(untold) in (0, shown.num_images):
+        return shown
+    order = np.argsort(image := np.concatenate([shown.image, untold]), kind="stable")
+    label = np.concatenate([shown.label, np.full(len(untold), shown.num_classes)])
+    return shown._replace(image=image[order], label=label[order], num_classes=shown.num_classes + 1)
+
+
 def _pairs(records: Records, kind: str) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
     """Return each image and class that labels of a kind speak of, carried or not; None where they do not tell."""
     if kind == "labels" and records.labels is not None:
