@@ -76,7 +76,7 @@ def _contradictions(config: DictConfig) -> Iterator[str]:
             "compile=true and activation_checkpointing=true do not go together: compiled code chooses by itself what "
             "to compute again; give one of them"
         )
-    yield from _freezing(config.get("freeze"))
+    yield from _freezing(config)
     yield from _averaging(config)
     yield from _waiting(config)
     yield from tuning_problems(config)
@@ -105,13 +105,16 @@ def _processes(config: DictConfig) -> Iterator[str]:
         yield f"ema.decay={config.ema.decay}: what is shared out (trainer=fsdp) cannot be averaged; give trainer=ddp"
 
 
-def _freezing(node: Any) -> Iterator[str]:
+def _freezing(config: DictConfig) -> Iterator[str]:
+    node = config.get("freeze")
     if node is None:
         return
     if not isinstance(node, DictConfig):
         yield f"freeze={node} does not say what stays as it is; give freeze.stages={node} or freeze.norm=true"
     elif node.get("until_epoch") is not None and not node.get("stages") and not node.get("norm"):
         yield f"freeze.until_epoch={node.until_epoch} needs something to be frozen; give freeze.stages=all or the like"
+    if isinstance(node, DictConfig) and node.get("heads") and OmegaConf.select(config, "init.network") is None:
+        yield f"freeze.heads={node.heads} would keep random weights; give init.network=<a best.ckpt that has them>"
 
 
 def _averaging(config: DictConfig) -> Iterator[str]:
@@ -224,6 +227,11 @@ def _decay(key: str, value: Any) -> None:
         raise ConfigError(f"{key}={value} is no decay; give a number from 0 on and below 1, such as 0.999, or null")
 
 
+def _names(key: str, value: Any) -> None:
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise ConfigError(f"{key}={value} is no list of names; give {key}=[{value}]")
+
+
 def _share(key: str, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
         raise ConfigError(f"{key}={value} is no probability; give a number from 0 to 1")
@@ -288,6 +296,7 @@ _CHECKS: dict[str, Callable[[str, Any], None]] = {
     "init.strict": _switch,
     "freeze.stages": _stages,
     "freeze.norm": _switch,
+    "freeze.heads": _names,
     "freeze.until_epoch": _until,
     "layer_decay": _factor,
     "ema.decay": _decay,

@@ -73,11 +73,13 @@ def backbone_node(config: Node) -> Node:
     """Return the backbone's node of a train config, an open `padding` decided.
 
     Published logits need the layers as they were published; every other head counts on the cells of `Level`, and where
-    there are several, one that counts on them decides.
+    there are several, one that counts on them decides. Before that the checkpoint does that the network begins with.
     """
     node: Node = config["backbone"]
     if node.get("padding", "same") is not None:
         return node
+    if begun_with := weights.padding(config):
+        return {**node, "padding": begun_with}
     found = heads.heads(config).values()
     pools = all(head.neck is None and _kind(head.node) in ("labels", "multilabel") for head in found)
     return {**node, "padding": "published" if pools else "same"}

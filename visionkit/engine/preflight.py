@@ -17,7 +17,7 @@ from visionkit.engine import balancing, build, heads, misfit, signatures, weight
 from visionkit.engine.heads import Node
 from visionkit.engine.processes import placement
 from visionkit.engine.quiet import quieten
-from visionkit.engine.recipe import freezing, groups, stepping
+from visionkit.engine.recipe import freezing, frozen_heads, groups, stepping
 from visionkit.engine.speed import compiling, precision
 from visionkit.engine.speed.recomputing import recompute_stages
 from visionkit.errors import ConfigError, UserError
@@ -87,6 +87,7 @@ def _misfits(config: Node) -> Iterator[str]:
             if not problems and processes.total > 1:
                 attempt("neck", lambda: _check_gradients(joined, channels, size))
             attempt("freeze", lambda: freezing.choose(config["freeze"], joined.backbone))
+            attempt("freeze", lambda: frozen_heads.choose(config["freeze"], joined))
             if not problems:
                 attempt("init", lambda: weights.check(config, joined))
             if config["activation_checkpointing"]:

@@ -20,7 +20,7 @@ from visionkit.engine.checkpoint import manifest
 from visionkit.engine.means import Means
 from visionkit.engine.module import VisionModule
 from visionkit.engine.processes.placement import placed
-from visionkit.engine.recipe import freezing
+from visionkit.engine.recipe import freezing, frozen_heads
 from visionkit.engine.recipe.averaging import EMA
 from visionkit.engine.recipe.clock import Clock
 from visionkit.engine.recipe.plateau import Plateau, Watch
@@ -78,6 +78,7 @@ def set_up(frozen: DictConfig, run_dir: Path, *, progress_bar: bool) -> Setup:
             "training needs train and val; data.split=auto cuts them out of what there is"
         )
     class_names = build.class_names_of(tasks, data, config["data"])
+    weights.check_classes(config, class_names)
     counted = {
         name: balancing.resolved(head.node, tasks[name].kind, data.records["train"], class_names[name], head.key)
         for name, head in chosen.items()
@@ -92,6 +93,7 @@ def set_up(frozen: DictConfig, run_dir: Path, *, progress_bar: bool) -> Setup:
     if config["compile"]:
         compile_parts(network)
     frozen_part = freezing.choose(config["freeze"], network.backbone)
+    kept_heads = frozen_heads.choose(config["freeze"], network)
 
     clock = Clock(budget_seconds(config))
     schedule = build.build(config["scheduler"])
@@ -122,6 +124,7 @@ def set_up(frozen: DictConfig, run_dir: Path, *, progress_bar: bool) -> Setup:
         callbacks=[
             RunState(),
             freezing.Freeze(frozen_part),
+            frozen_heads.KeepHeads(kept_heads),
             *average,
             *watch,
             clock,

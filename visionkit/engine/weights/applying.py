@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 from torch import Tensor, nn
 
-from visionkit.engine.weights import download, files, fitting, networks, sources
+from visionkit.engine.weights import checkpoints, download, files, fitting, networks, sources
 from visionkit.engine.weights.inputs import expected, normalisation
 from visionkit.engine.weights.report import Report
 from visionkit.errors import ConfigError, UserError
+from visionkit.models.network import Network
 
 log = logging.getLogger("visionkit")
 
@@ -39,7 +41,8 @@ def check(config: Mapping[str, Any], network: nn.Module) -> None:
     """Raise UserError when weights do not fit a network, which may be on the meta device. Downloads nothing.
 
     Those of `init.backbone` have to lie on this machine for that; of a whole network torchvision knows the tensors.
-    Tensors that are as many as the classes are left out, as the data are not known yet.
+    Tensors that are as many as the classes are left out, as the data are not known yet, and so are the shapes of heads
+    of a checkpoint.
     """
     source = _source(config)
     if source is None or isinstance(source, sources.TimmPublished):
@@ -50,6 +53,8 @@ def check(config: Mapping[str, Any], network: nn.Module) -> None:
     if isinstance(source, sources.Published) and source.network is not None:
         known = (one for one in report.different if not source.network.of_classes(one.name, config["name"]))
         report = report._replace(different=tuple(known))
+    elif config["init"]["network"] is not None:
+        report = report._replace(different=tuple(one for one in report.different if not one.name.startswith("heads.")))
     _judge(config, source, report)
 
 
@@ -92,8 +97,10 @@ def _source(config: Mapping[str, Any]) -> sources.Source | None:
 def _fit(
     config: Mapping[str, Any], source: sources.Source, network: nn.Module, *, meta: bool
 ) -> tuple[dict[str, Tensor], Report]:
-    label, file = _read(source, meta=meta)
     said = _setting(config)
+    if isinstance(source, sources.File) and config["init"]["network"] is not None:
+        return _fit_checkpoint(said, source.path, cast(Network, network), meta=meta)
+    label, file = _read(source, meta=meta)
     if isinstance(source, sources.Published) and source.network is not None:
         own = {name: value for name, value in network.state_dict().items() if name not in ("mean", "std")}
         theirs = networks.renamed(file, source.network, config["name"])
@@ -114,6 +121,17 @@ def _fit(
     # What a publisher's own network has beyond our levels is no sign of another architecture.
     beyond = ("",) if not isinstance(source, sources.File) else ()
     return fitting.fit(said, label, file, own, names, first=first, classifiers=trained, may_be_left=beyond)
+
+
+def _fit_checkpoint(said: str, path: Path, network: Network, *, meta: bool) -> tuple[dict[str, Tensor], Report]:
+    """Fit what a checkpoint of ours and a network have in common; other heads of the network are no mismatch."""
+    weights = files.read(path, meta=meta)
+    parts = checkpoints.match(network, weights, str(path))
+    state = network.state_dict()
+    own = {name: state[name] for name in parts.names}
+    tensors = {name: tensor for name, tensor in weights.tensors.items() if name not in ("mean", "std")}
+    taken, report = fitting.fit(said, str(path), tensors, own, parts.names, may_be_left=parts.left)
+    return taken, report._replace(new=parts.new)
 
 
 def _auxiliary(state: Iterable[str], backbone: nn.Module) -> dict[str, str]:
@@ -200,6 +218,10 @@ def _judge(config: Mapping[str, Any], source: sources.Source, report: Report) ->
         raise UserError(
             f"{report.source}: {report.file} holds nothing of this network's: {report.strangers()}"
             f"{_way_out(whole)}{again}"
+        )
+    if random := [name for name in config["freeze"]["heads"] if f"heads.{name}" in report.new]:
+        raise UserError(
+            f"freeze.heads: {random[0]} would keep random weights, as {report.file} has no head of this name"
         )
     if report.fits or not config["init"]["strict"]:
         return

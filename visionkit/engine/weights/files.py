@@ -6,7 +6,7 @@ import pickle
 import re
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -29,6 +29,18 @@ class Weights(NamedTuple):
     tensors: dict[str, Tensor]
     network: Mapping[str, Any] | None
     """The network's node, when a checkpoint of visionkit brings one; the tensors then bear that network's names."""
+    class_names: Mapping[str, Sequence[str]]
+    """Those of its heads; empty without such a node."""
+
+
+def is_path(value: str) -> bool:
+    """Return whether what names weights is meant as the path of a file."""
+    return "/" in value or "\\" in value or value.startswith("~") or value.endswith(SUFFIXES) or Path(value).exists()
+
+
+def expanded(value: str) -> Path:
+    """Return the path of a file, `~` being the home folder."""
+    return Path(value).expanduser()
 
 
 def problem(path: Path) -> str:
@@ -64,7 +76,7 @@ def read(path: Path, *, meta: bool = False) -> Weights:
     if isinstance(content, dict) and "visionkit" in content and isinstance(content.get("state_dict"), dict):
         named = content["state_dict"].items()
         tensors = {name.removeprefix(_NETWORK): value for name, value in named if name.startswith(_NETWORK)}
-        return Weights(tensors, content["visionkit"]["network"])
+        return Weights(tensors, content["visionkit"]["network"], content["visionkit"]["class_names"])
     for key in _WRAPPERS:
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
@@ -73,7 +85,7 @@ def read(path: Path, *, meta: bool = False) -> Weights:
     tensors = {str(name): value for name, value in named if isinstance(value, Tensor)}
     if not tensors:
         raise UserError(f"{path} holds no tensors by name; weights are a state dict, as torch.save writes it")
-    return Weights(tensors, None)
+    return Weights(tensors, None, {})
 
 
 def _torch(path: Path, device: str) -> Any:

@@ -48,11 +48,15 @@ def normalisation(config: Mapping[str, Any]) -> tuple[list[float], list[float]]:
 def expected(config: Mapping[str, Any]) -> Figures | None:
     """Return what the weights of a train config want; None without weights, or when they do not say."""
     init = config["init"]
+    source: sources.Source
     if init["network"] is not None:
-        return IMAGENET  # as the transform inside torchvision's detectors and its segmentation preset have it
-    if init["backbone"] is None:
+        source = sources.of_network(str(init["network"]))
+        if isinstance(source, sources.Published):
+            return IMAGENET  # as the transform inside torchvision's detectors and its segmentation preset have it
+    elif init["backbone"] is None:
         return None
-    source = sources.of_backbone(str(init["backbone"]), config["backbone"])
+    else:
+        source = sources.of_backbone(str(init["backbone"]), config["backbone"])
     if isinstance(source, sources.File):
         now = source.path.stat()
         kept = _of_file(source.path, now.st_mtime_ns, now.st_size)

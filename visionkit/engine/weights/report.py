@@ -38,6 +38,8 @@ class Report(NamedTuple):
     """Auxiliary classifiers' last layers, in the file for other classes, so still random; no mismatch."""
     adapted: str | None
     """How the first convolution was fitted to the channels of the images; None where it was taken as it is."""
+    new: tuple[str, ...] = ()
+    """Heads and necks that the file has not, so that they begin at random; no mismatch."""
 
     @property
     def fits(self) -> bool:
@@ -64,6 +66,7 @@ class Report(NamedTuple):
         if self.adapted:
             found.append(f"  {self.adapted}")
         parts = {
+            "begin at random, as the file has none of them": self.new,
             "not used of the file, as nothing here needs them": self.unused,
             "not used of the file, as the network is built otherwise": self.foreign,
             "not used of the file, as it has other classes": self.classes,

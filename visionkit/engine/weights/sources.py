@@ -49,11 +49,8 @@ Source = Published | TimmPublished | File
 def of_backbone(value: str, backbone: Mapping[str, Any]) -> Source:
     """Return what `init.backbone` names for a backbone's node. Raises ConfigError when there is no such thing."""
     target = backbone.get("_target_")
-    if _looks_like_file(value):
-        path = Path(value).expanduser()
-        if found := files.problem(path):
-            raise ConfigError(f"init.backbone={value}: {found}")
-        return File(path)
+    if files.is_path(value):
+        return _file("backbone", value)
     if target == TIMM and value == DEFAULT:
         return TimmPublished(str(backbone.get("name")))
     entries = _entries(backbone)
@@ -70,17 +67,28 @@ def of_backbone(value: str, backbone: Mapping[str, Any]) -> Source:
     raise ConfigError(f"init.backbone={value} is unknown; {meant}it takes {_allowed(list(entries)[1:])}")
 
 
-def of_network(value: str) -> Published:
-    """Return what `init.network` names. Raises ConfigError when it is none of `networks.MAPPED`."""
+def of_network(value: str) -> Published | File:
+    """Return what `init.network` names. Raises ConfigError when it is neither of `networks.MAPPED` nor a file."""
+    if files.is_path(value):
+        return _file("network", value)
     prefix, _, name = value.partition(":")
     if prefix != "torchvision" or name not in networks.MAPPED:
         known = [f"torchvision:{name}" for name in networks.MAPPED]
         close = closest(value, known)
         meant = f"did you mean init.network={close}? " if close else ""
-        raise ConfigError(f"init.network={value} is unknown; {meant}it takes {' or '.join(known)}, or null (random)")
+        raise ConfigError(
+            f"init.network={value} is unknown; {meant}it takes {', '.join(known)}, a best.ckpt or null (random)"
+        )
     from torchvision.models import get_model_weights
 
     return Published(get_model_weights(name).DEFAULT, networks.MAPPED[name])
+
+
+def _file(key: str, value: str) -> File:
+    path = files.expanded(value)
+    if found := files.problem(path):
+        raise ConfigError(f"init.{key}={value}: {found}")
+    return File(path)
 
 
 def published(backbone: Mapping[str, Any]) -> WeightsEnum | None:
@@ -105,12 +113,6 @@ def _entries(backbone: Mapping[str, Any]) -> dict[str, WeightsEnum]:
     table = torchvision.models.get_model_weights(name)
     default = getattr(table, "DEFAULT", None)
     return {} if default is None else {DEFAULT: default, **table.__members__}
-
-
-def _looks_like_file(value: str) -> bool:
-    return (
-        "/" in value or "\\" in value or value.startswith("~") or value.endswith(files.SUFFIXES) or Path(value).exists()
-    )
 
 
 def _allowed(entries: list[str]) -> str:
