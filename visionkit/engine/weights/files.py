@@ -76,7 +76,7 @@ def read(path: Path, *, meta: bool = False) -> Weights:
     if isinstance(content, dict) and "visionkit" in content and isinstance(content.get("state_dict"), dict):
         named = content["state_dict"].items()
         tensors = {name.removeprefix(_NETWORK): value for name, value in named if name.startswith(_NETWORK)}
-        return Weights(tensors, content["visionkit"]["network"], content["visionkit"]["class_names"])
+        return Weights(tensors, content["visionkit"]["network"], content["visionkit"].get("class_names", {}))
     for key in _WRAPPERS:
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
