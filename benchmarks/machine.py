@@ -29,7 +29,8 @@ def describe(commits: Iterable[str]) -> str:
 
 def command_line() -> str:
     """Return the command that made the table."""
-    return " ".join(["python -m benchmarks.verify", *sys.argv[1:]])
+    module = getattr(sys.modules["__main__"], "__spec__", None)
+    return " ".join(["python -m", module.name if module else "benchmarks.verify", *sys.argv[1:]])
 
 
 def cpu_model() -> str:

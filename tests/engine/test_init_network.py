@@ -164,7 +164,7 @@ def test_other_parts_are_told_which_experiment_has_them(cache: Path) -> None:
         (["init.network=torchvision:fcos_resnet50_fpm"], "did you mean init.network=torchvision:fcos_resnet50_fpn?"),
         (
             ["init.network=imagenet"],
-            "init.network=imagenet is unknown; it takes torchvision:fcos_resnet50_fpn, torchvision:fcn_resnet50, a best.ckpt",
+            "init.network=imagenet is unknown; it takes torchvision:fcos_resnet50_fpn, ",
         ),
         (
             ["init.network=torchvision:fcn_resnet50", "init.backbone=imagenet", "backbone=resnet18"],
