@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from tests.trainings import composed, frozen
-from visionkit.config.frozen import thaw
-from visionkit.engine import checkpoint, launch
+from visionkit.config.frozen import plain, thaw
+from visionkit.engine import build, checkpoint, launch
 from visionkit.engine.setup import Setup, set_up
 from visionkit.errors import ConfigError, UserError
 
@@ -50,7 +50,7 @@ def _metrics(setup: Setup, path: str, head: str) -> dict[str, float]:
     return {name.rpartition("/")[2]: value for name, value in found.items() if name != "val/loss" and head in name}
 
 
-@pytest.mark.parametrize("head", KEPT)
+@pytest.mark.parametrize("head", ["classification", "detection", pytest.param("segmentation", marks=pytest.mark.slow)])
 def test_the_first_heads_results_stay_to_the_bit(tmp_path: Path, head: str, caplog: pytest.LogCaptureFixture) -> None:
     chosen = [given.lstrip("+") for given in KEPT[head] if "@" not in given]
     heads = [given for given in KEPT[head] if "@" in given]
@@ -131,3 +131,14 @@ def test_a_file_of_other_weights_is_no_network(tmp_path: Path) -> None:
     torch.save({"a.weight": torch.zeros(9)}, tmp_path / "other.pth")
     with pytest.raises(ConfigError, match=r"holds no network of visionkit; give a best\.ckpt"):
         launch.check(composed(f"init.network={tmp_path / 'other.pth'}"))
+
+
+def test_the_backbone_rounds_its_maps_as_the_checkpoints_did(tmp_path: Path) -> None:
+    """A backbone whose padding the heads decide would else give the kept ones other maps."""
+    path = tmp_path / "best.ckpt"
+    for padding in ("published", "same"):
+        node = {"backbone": {"padding": padding}, "mean": [0.5] * 3, "std": [0.5] * 3}
+        torch.save({"visionkit": {"network": node}, "state_dict": {}}, path)
+        for task in ("classification", "multitask"):
+            config = plain(composed(f"task={task}", "backbone=vgg11", f"init.network={path}"))
+            assert build.backbone_node(config)["padding"] == padding
