@@ -53,7 +53,7 @@ def test_the_table_has_a_row_a_head(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert "| together / sum of the three | 0.67 | 0.50 | 0.58 (median) |" in text
 
 
-@pytest.mark.parametrize("task", ["multitask", *HEADS])
+@pytest.mark.parametrize("task", ["multitask", "segmentation"])
 def test_the_settings_fit(task: str) -> None:
     third = [multitask.THIRD] if task == "multitask" else []
     check(composed(f"task={task}", *settings(parser().parse_args([])), *third, "epochs=4", small=False))

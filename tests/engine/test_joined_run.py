@@ -17,6 +17,7 @@ from visionkit.engine.fit import fit
 PART = "_target_:visionkit.data.embedded.digits.Digits,num_scenes:60,size:32,digits_per_scene:[1,2]"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_thread")
 def test_each_head_learns_from_its_own_part(tmp_path: Path) -> None:
     """No batch of the first fifty holds a box, so a constant guess that is learnt there alone would fail."""
