@@ -17,7 +17,7 @@ from visionkit.models.network import Network
 
 CONF = Path(__file__).parents[2] / "conf"
 BACKBONES = sorted(path.stem for path in (CONF / "backbone").glob("*.yaml"))
-HEADS = sorted(path.stem for path in (CONF / "head").glob("[!_]*.yaml"))
+HEADS = sorted({path.stem for path in (CONF / "head").glob("[!_]*.yaml")} - {"none"})
 NECKS = {"fcos": "fpn"}
 
 FAMILIES = {

@@ -12,7 +12,7 @@ from tests.models.conftest import FIXED_SIZE
 from visionkit.types import LABEL_KINDS, Boxes, ClassScores, MaskScores, Targets
 
 CONF = Path(__file__).parents[2] / "conf"
-HEADS = sorted(path.stem for path in (CONF / "head").glob("[!_]*.yaml"))
+HEADS = sorted({path.stem for path in (CONF / "head").glob("[!_]*.yaml")} - {"none"})
 NECKS = {"fcos": "fpn"}
 ALIASES = {"_classification": "linear", "_multilabel": "multilabel", "_segmentation": "unet", "_detection": "fcos"}
 
