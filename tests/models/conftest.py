@@ -47,7 +47,8 @@ def build() -> Callable[..., Network]:
     def make(backbone: str | Backbone, head: str, neck: str = "none", device: str = "cpu") -> Network:
         torch.manual_seed(0)
         with torch.device(device):
-            parts = {"backbone": backbone, "neck": _node("neck", neck), "head": _node("head", head)}
+            parts = {"name": "only", "task": {}, "neck": _node("neck", neck), "head": _node("head", head)}
+            parts |= {"backbone": backbone, "init": {"network": None}}
             if head in FIXED_SIZE:
                 parts["head"] |= {"input_size": list(FIXED_SIZE[head]), "hidden": [64, 64]}  # 4096 take seconds
             if isinstance(backbone, str):
