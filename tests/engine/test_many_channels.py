@@ -99,7 +99,7 @@ def test_evaluation_gives_what_training_gave(trained: Path, tmp_path: Path) -> N
     own = json.loads((trained / "result.json").read_text())["metrics"]
     again = json.loads((tmp_path / "a" / "result.json").read_text())["metrics"]
     assert again["val/accuracy"] == pytest.approx(own["val/accuracy"])
-    changes = {"out": str(tmp_path / "b"), "data": {"channels": [0, 1, 2, 3, 4]}}  # what told them apart is elsewhere
+    changes = {"out": str(tmp_path / "b"), "data": {"channels": [3, 3, 2, 1, 0]}}  # what told them apart is not seen
     evaluation.evaluate(OmegaConf.merge(config, changes), new_data=False)
     worse = json.loads((tmp_path / "b" / "result.json").read_text())["metrics"]
     assert worse["val/accuracy"] < own["val/accuracy"]

@@ -30,6 +30,6 @@ def test_it_trains_the_backbones_auxiliary_classifiers(build, scene) -> None:
     expected = sum(head.linear.criterion(logits, targets)["binary_cross_entropy"] for logits in outputs.auxiliary)
     assert terms["auxiliary_binary_cross_entropy"].item() == pytest.approx(0.3 * expected.item())
     # Published weights find them where they lie in the head.
-    found = _auxiliary(network.state_dict(), network.backbone, "only")
+    found = _auxiliary(network.state_dict(), network.backbone)
     assert set(found) == {name for name in network.state_dict() if ".auxiliary_classifiers." in name}
     assert found["heads.only.linear.auxiliary_classifiers.1.fc2.weight"] == "aux2.fc2.weight"

@@ -36,14 +36,16 @@ def start_log(run_dir: Path | None, *, screen: bool = True) -> logging.Logger:
     log = logging.getLogger("visionkit")
     log.setLevel(logging.INFO)
     log.propagate = False
+    lightning = logging.getLogger("lightning.pytorch")
     for handler in list(log.handlers):
         log.removeHandler(handler)
+        lightning.removeHandler(handler)  # it has the same file
         handler.close()
     if run_dir is not None:
         file = logging.FileHandler(run_dir / "train.log", encoding="utf-8")
         file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         log.addHandler(file)
-        logging.getLogger("lightning.pytorch").addHandler(file)
+        lightning.addHandler(file)
     if screen:
         shown = logging.StreamHandler(sys.stdout)
         shown.setFormatter(logging.Formatter("%(message)s"))

@@ -37,7 +37,7 @@ class RunState(L.Callback):
             own, streams = streams[0], [None] * trainer.world_size
             distributed.all_gather_object(streams, own)
         checkpoint[_KEY] = {
-            "loader": _loader(trainer).state_dict(),
+            "loader": loader.state_dict() if isinstance(loader := trainer.train_dataloader, ResumableLoader) else None,
             "metrics": {name: value.detach().cpu().clone() for name, value in trainer.callback_metrics.items()},
             "random": streams,
         }
@@ -56,8 +56,9 @@ class RunState(L.Callback):
         if self._found is None:
             return
         log.info("going on in epoch %d behind step %d", trainer.current_epoch + 1, trainer.global_step)
-        # Lightning does so only when nobody has asked for the number of batches by then, as the clock has.
-        _loader(trainer).load_state_dict(self._found["loader"])
+        if isinstance(loader := trainer.train_dataloader, ResumableLoader):
+            # Lightning does so only when nobody has asked for the number of batches by then, as the clock has.
+            loader.load_state_dict(self._found["loader"])
         trainer.callback_metrics.update(self._found["metrics"])
         if len(self._found["random"]) == trainer.world_size:  # with another number, the seeds are those of a new run
             self._streams = self._found["random"][trainer.global_rank]
@@ -90,9 +91,3 @@ def set_random_state(state: dict[str, Any], device: torch.device) -> None:
     torch.set_rng_state(state["torch"])
     if state["cuda"] is not None and device.type == "cuda":
         torch.cuda.set_rng_state(state["cuda"], device)
-
-
-def _loader(trainer: L.Trainer) -> ResumableLoader:
-    loader = trainer.train_dataloader
-    assert isinstance(loader, ResumableLoader)
-    return loader
