@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,6 +38,7 @@ from visionkit.engine.survival.state import RunState
 from visionkit.engine.survival.writing import FOLDER, Whole
 from visionkit.engine.weights.report import Report
 from visionkit.errors import ConfigError, DataError
+from visionkit.models.network import Network
 from visionkit.tasks.base import Task
 
 DEFAULT_BUDGET = "2min"
@@ -65,7 +67,7 @@ class Setup(NamedTuple):
 def set_up(frozen: DictConfig, run_dir: Path, *, progress_bar: bool) -> Setup:
     """Build data, network, module and trainer. Data are read before anything is built that takes time."""
     config = plain(frozen)
-    trainer_node = config["trainer"] = {**config["trainer"], "precision": precision.resolved(config["trainer"])}
+    config["trainer"] = {**config["trainer"], "precision": precision.resolved(config["trainer"])}
     L.seed_everything(config["seed"], workers=True, verbose=False)
     chosen = heads.heads(config)
     tasks = build.build_tasks({name: head.task for name, head in chosen.items()})
@@ -84,20 +86,11 @@ def set_up(frozen: DictConfig, run_dir: Path, *, progress_bar: bool) -> Setup:
         for name, head in chosen.items()
     }
     config = heads.with_nodes(config, counted)
-    torch.manual_seed(config["seed"])  # the weights do not depend on what reading the data drew
-    network = build.build_network(build.network_node(config), class_names)
     resumed = checkpoint_of(run_dir) if config["resume"] else None
-    begun_with = None if resumed else weights.apply(config, network)
-    if config["activation_checkpointing"]:
-        recompute_stages(network.backbone)
-    if config["compile"]:
-        compile_parts(network)
-    frozen_part = freezing.choose(config["freeze"], network.backbone)
-    kept_heads = frozen_heads.choose(config["freeze"], network)
-
+    network, begun_with = _network(config, class_names, resumed)
     clock = Clock(budget_seconds(config))
     schedule = build.build(config["scheduler"])
-    fast = fusing.fused(config["optimizer"], trainer_node)
+    fast = fusing.fused(config["optimizer"], config["trainer"])
     module = VisionModule(
         network,
         tasks,
@@ -114,27 +107,20 @@ def set_up(frozen: DictConfig, run_dir: Path, *, progress_bar: bool) -> Setup:
     beside = tuple(module.log_name("val", name, task.monitor) for name, task in tasks.items() if len(tasks) > 1)
     consensus = Consensus()
     throughput, interrupt, history = Throughput(), Interrupt(last, consensus), History(monitor, beside)
-    one_size = not (config["augment"] or {}).get("multi_scale")
-    bar = [ProgressBar(monitor, beside)] if progress_bar else []
-    average = [EMA(config["ema"]["decay"])] if config["ema"]["decay"] is not None else []
-    watch = [Watch(schedule, monitor)] if isinstance(schedule, Plateau) else []
+    shown = [EpochLog(monitor, beside), *([ProgressBar(monitor, beside)] if progress_bar else [])]
     more = [build.build(node) for node in config["callbacks"].values()]
     trainer = build_trainer(
-        {**limits(config), **precision.tune(trainer_node, one_size=one_size), **placed(trainer_node)},
+        _trainer_node(config),
         callbacks=[
             RunState(),
-            freezing.Freeze(frozen_part),
-            frozen_heads.KeepHeads(kept_heads),
-            *average,
-            *watch,
+            *_recipe(config, network, schedule, monitor),
             clock,
             Means(),
             FullMean(),
             throughput,
             Finite(consensus),
             history,
-            EpochLog(monitor, beside),
-            *bar,
+            *shown,
             *more,
             best,
             last,
@@ -149,6 +135,38 @@ def set_up(frozen: DictConfig, run_dir: Path, *, progress_bar: bool) -> Setup:
     )
     trainer.strategy.checkpoint_io = Whole()
     return Setup(config, data, tasks, module, trainer, best, throughput, interrupt, history, clock, resumed, begun_with)
+
+
+def _network(
+    config: dict[str, Any], class_names: Mapping[str, tuple[str, ...]], resumed: Path | None
+) -> tuple[Network, Report | None]:
+    """Return the network, and which weights it begins with; those of a resumed run come with its checkpoint."""
+    torch.manual_seed(config["seed"])  # the weights do not depend on what reading the data drew
+    network = build.build_network(build.network_node(config), class_names)
+    begun_with = None if resumed else weights.apply(config, network)
+    if config["activation_checkpointing"]:
+        recompute_stages(network.backbone)
+    if config["compile"]:
+        compile_parts(network)
+    return network, begun_with
+
+
+def _recipe(config: dict[str, Any], network: Network, schedule: Any, monitor: str) -> list[L.Callback]:
+    """Return the callbacks by which a recipe changes what a step does, in the order in which they have to be asked."""
+    decay = config["ema"]["decay"]
+    return [
+        freezing.Freeze(freezing.choose(config["freeze"], network.backbone)),
+        frozen_heads.KeepHeads(frozen_heads.choose(config["freeze"], network)),
+        *([EMA(decay)] if decay is not None else []),
+        *([Watch(schedule, monitor)] if isinstance(schedule, Plateau) else []),
+    ]
+
+
+def _trainer_node(config: dict[str, Any]) -> dict[str, Any]:
+    """Return what the config says of the trainer, with what follows from it: length, speed, and place among ranks."""
+    one_size = not (config["augment"] or {}).get("multi_scale")
+    node = config["trainer"]
+    return {**limits(config), **precision.tune(node, one_size=one_size), **placed(node)}
 
 
 def build_trainer(node: dict[str, Any], **run_time: Any) -> L.Trainer:
