@@ -59,7 +59,7 @@ def test_the_settings_fit(task: str) -> None:
     check(composed(f"task={task}", *settings(parser().parse_args([])), *third, "epochs=4", small=False))
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_tiny_one_trains_all(tmp_path: Path) -> None:
     given = parser().parse_args(
         ["--epochs", "1", "--scenes", "40", "--size", "32", "--batch-size", "8", "--backbone", "resnet_tiny"]

@@ -104,7 +104,7 @@ def until(there: Path, seconds: float = 200) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_one_command_trains_on_slurm_and_goes_on_when_preempted(command: Run, tmp_path: Path) -> None:
     commands = fake_slurm.install(tmp_path / "bin")
     done = command(
