@@ -17,7 +17,7 @@ import torch
 import torchvision
 from hydra.core.global_hydra import GlobalHydra
 
-from benchmarks import data, doctor, gpu, overhead, picture, scale, startup, verify
+from benchmarks import data, doctor, gpu, multitask, overhead, picture, scale, startup, verify
 from tests.documented import ROOT, commands, walks
 
 SHORT = (
@@ -42,6 +42,7 @@ BENCHMARKS = {
     "data": data,
     "doctor": doctor,
     "gpu": gpu,
+    "multitask": multitask,
     "overhead": overhead,
     "picture": picture,
     "scale": scale,
