@@ -50,9 +50,10 @@ def compare(overrides: Sequence[str], *, pairs: int, steps: int, contiguous: boo
     Ours is a whole training of one epoch with all defaults: callbacks, progress bar, metrics.csv, checkpoints,
     schedule, clipping. The bare loop is `bare`; `contiguous` leaves its images and weights in torch's own layout.
     """
-    with tempfile.TemporaryDirectory() as folder, _terminal():
+    with tempfile.TemporaryDirectory() as folder, _terminal(), contextlib.ExitStack() as left:
         run_dir = Path(folder, "run")
         run_dir.mkdir()
+        left.callback(start_log, None, screen=False)  # the log's file goes with the folder
         config = composed("epochs=1", "data.workers=0", "augment=none", *overrides, small=False)
         check(config)
         freeze(config, run_dir)
