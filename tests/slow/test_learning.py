@@ -23,7 +23,7 @@ def trained(command: Run, folder: Path, *arguments: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("task", "epochs", "metric", "goal"),
     [
-        ("segmentation", 4, "val/mIoU_foreground", 0.4),
+        ("segmentation", 6, "val/mIoU_foreground", 0.4),  # after 4 it still depends on the seed: 0.30 to 0.52
         ("detection", 2, "val/mAP_50", 0.5),
         ("multilabel", 4, "val/mAP", 0.65),
     ],
