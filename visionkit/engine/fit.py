@@ -20,7 +20,7 @@ from visionkit.engine.processes import placement, sharding
 from visionkit.engine.quiet import start_log
 from visionkit.engine.setup import DEFAULT_BUDGET, Setup, budget_seconds, set_up
 from visionkit.engine.survival.trouble import explained
-from visionkit.engine.survival.writing import remove_leftovers
+from visionkit.engine.survival.writing import FOLDER, remove_leftovers
 from visionkit.errors import ConfigError, UserError
 
 log = logging.getLogger("visionkit")
@@ -42,7 +42,7 @@ def fit(run_dir: Path) -> float | None:
 def _run(setup: Setup, run_dir: Path, rank: int) -> float | None:
     log.info(_opening(setup, run_dir))
     if rank == 0:
-        remove_leftovers(run_dir / "checkpoints")
+        remove_leftovers(run_dir / FOLDER)
         quick.tell(setup.data.records, setup.config["data"], setup.data.kinds)
         if setup.begun_with:
             results.write_weights(setup.begun_with.as_json(), run_dir)

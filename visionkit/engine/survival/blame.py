@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple, cast
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from visionkit.engine.module import VisionModule
+from visionkit.engine.survival.nested import tensors
 from visionkit.models.contracts import Head
 from visionkit.types import Batch
 
@@ -46,7 +46,7 @@ def blame(module: VisionModule, batch: Batch) -> Blame:
 
     def watch(name: str) -> Any:
         def hook(layer: nn.Module, inputs: Any, output: Any) -> None:
-            if not first and not all(bool(tensor.isfinite().all()) for tensor in _floats(output)):
+            if not first and not all(bool(tensor.isfinite().all()) for tensor in tensors(output)):
                 first.append(name)
 
         return hook
@@ -66,15 +66,3 @@ def blame(module: VisionModule, batch: Batch) -> Blame:
             handle.remove()
     wrong = [name for name, value in terms.items() if not bool(value.isfinite())]
     return Blame(wrong, weight and weight.removeprefix("network."), first[0] if first else None)
-
-
-def _floats(output: Any) -> Iterator[Tensor]:
-    if isinstance(output, Tensor):
-        if output.is_floating_point():
-            yield output
-    elif isinstance(output, dict):
-        for value in output.values():
-            yield from _floats(value)
-    elif isinstance(output, list | tuple):
-        for value in output:
-            yield from _floats(value)

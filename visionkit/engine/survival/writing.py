@@ -6,17 +6,17 @@ import logging
 import os
 import shlex
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, cast
 
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
-from torch import Tensor
 
 from visionkit.config.folders import short
 from visionkit.config.values import LAST
 from visionkit.engine.survival.disk import FULL, disk_full
+from visionkit.engine.survival.nested import tensors
 from visionkit.errors import UserError
 
 log = logging.getLogger("visionkit")
@@ -139,18 +139,7 @@ def how_to_go_on(run_dir: Path) -> str:
 
 def num_bytes(node: Any) -> int:
     """Return how many bytes the tensors in plain data take."""
-    return sum(tensor.nbytes for tensor in _tensors(node))
-
-
-def _tensors(node: Any) -> Iterator[Tensor]:
-    if isinstance(node, Tensor):
-        yield node
-    elif isinstance(node, dict):
-        for value in node.values():
-            yield from _tensors(value)
-    elif isinstance(node, list | tuple):
-        for value in node:
-            yield from _tensors(value)
+    return sum(tensor.nbytes for tensor in tensors(node))
 
 
 def _refuse_nan(checkpoint: dict[str, Any], path: Path) -> None:
