@@ -21,7 +21,7 @@ from visionkit.engine.quiet import start_log
 from visionkit.engine.setup import DEFAULT_BUDGET, Setup, budget_seconds, set_up
 from visionkit.engine.survival.trouble import explained
 from visionkit.engine.survival.writing import FOLDER, remove_leftovers
-from visionkit.errors import ConfigError, UserError
+from visionkit.errors import UserError
 
 log = logging.getLogger("visionkit")
 
@@ -49,8 +49,6 @@ def _run(setup: Setup, run_dir: Path, rank: int) -> float | None:
         if not setup.resumed:
             pictures.augmented_batch(setup, run_dir / "pictures")
     began = time.perf_counter()
-    if setup.resumed:
-        _check_length(setup, checkpoint.read(setup.resumed))
     setup.trainer.fit(setup.module, setup.data, ckpt_path=setup.resumed, weights_only=True)
     trained = time.perf_counter()
     best = Path(setup.best.best_model_path)
@@ -82,13 +80,6 @@ def _run(setup: Setup, run_dir: Path, rank: int) -> float | None:
     if setup.interrupt.pressed:
         raise SystemExit(INTERRUPTED)
     return metrics.get(str(setup.best.monitor))
-
-
-def _check_length(setup: Setup, found: dict[str, Any]) -> None:
-    """Raise ConfigError when a run is to be shorter than it is already."""
-    done, limit = found["epoch"], setup.trainer.max_epochs
-    if limit is not None and -1 < limit < done:
-        raise ConfigError(f"epochs={limit} but the run has trained for {done} epochs already; give {done} or more")
 
 
 def _opening(setup: Setup, run_dir: Path) -> str:

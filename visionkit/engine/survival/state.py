@@ -13,6 +13,7 @@ from torch import distributed
 
 from visionkit.data.loader import ResumableLoader
 from visionkit.engine.csv_logger import CSVLogger
+from visionkit.errors import ConfigError
 
 log = logging.getLogger("visionkit")
 
@@ -43,7 +44,10 @@ class RunState(L.Callback):
         }
 
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Take the state, and wait until it can be used."""
+        """Take the state, and wait until it can be used. Raises ConfigError for a run that is to become shorter."""
+        done, limit = checkpoint["epoch"], trainer.max_epochs
+        if limit is not None and -1 < limit < done:
+            raise ConfigError(f"epochs={limit} but the run has trained for {done} epochs already; give {done} or more")
         self._found = checkpoint[_KEY]
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
