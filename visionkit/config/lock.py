@@ -63,4 +63,8 @@ def _lock(file: BinaryIO, busy: Callable[[], None]) -> None:
 
 def _is(path: Path, file: BinaryIO) -> bool:
     """Return whether an open file is the one that lies there."""
-    return path.is_file() and os.path.samestat(path.stat(), os.fstat(file.fileno()))
+    try:
+        there = path.stat()
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(there, os.fstat(file.fileno()))
