@@ -14,7 +14,7 @@ from statistics import median
 
 import torch
 
-from benchmarks.machine import gpu
+from benchmarks.machine import command_line, gpu
 from benchmarks.startup import machine
 from benchmarks.table import RESULTS, markdown
 from benchmarks.turns import Measured, compare
@@ -34,13 +34,14 @@ GOAL = 0.95
 
 
 def main() -> None:
-    """Measure, print and, on a GPU, write `results/gpu.md`; end with 1 when a goal is missed."""
+    """Measure, print each comparison and, on a GPU, write it down; end with 1 when a goal is missed."""
     given = parser().parse_args()
     if given.device == "cuda" and not torch.cuda.is_available():
         sys.exit("benchmarks.gpu needs a GPU, and torch sees none; --device cpu --tiny tries its parts without one")
     trainer = "trainer=gpu" if given.device == "cuda" else "trainer=cpu"
     steps = 2 if given.tiny else 20
-    rows, missed = [], []
+    rows: list[Sequence[object]] = []
+    missed: list[str] = []
     for name, case in CASES.items():
         for compiled in (False,) if given.eager else (False, True):
             overrides = (trainer, "data.num_scenes=400", *case, *(TINY if given.tiny else ()))
@@ -48,20 +49,26 @@ def main() -> None:
             rows.append(row(name, found, compiled=compiled))
             if ratio(found) < GOAL and name.startswith("resnet50"):
                 missed.append(f"{name}, {'compiled' if compiled else 'eager'}")
+            print(*rows[-1], sep="  ", flush=True)
+            if given.device == "cuda":
+                write(rows, given.pairs, steps)
+    if missed and given.device == "cuda":
+        sys.exit(f"NOT AS IT SHOULD BE: {', '.join(missed)}")
+
+
+def write(rows: Sequence[Sequence[object]], pairs: int, steps: int) -> None:
+    """Write `results/gpu.md` with the comparisons that there are so far."""
+    RESULTS.mkdir(exist_ok=True)
+    about = (
+        f"Medians of {pairs} pairs of turns of {steps} steps, made by `{command_line()}` on {gpu()}. Batches lie on "
+        "the device; both sides have the same network, precision, memory layout, batches and fused optimizer, as "
+        "`benchmarks/turns.py` says. The bare loop compiles the network as a whole. Memory is the most that was held "
+        "in the last turn, the weights of both sides included."
+    )
     columns = ["network", "", "bare loop, images/s", "visionkit, images/s", "ratio", "spread", "GiB, bare", "GiB"]
-    table = markdown(columns, rows)
-    print(table)
-    if given.device == "cuda":
-        RESULTS.mkdir(exist_ok=True)
-        about = (
-            f"Medians of {given.pairs} pairs of turns of {steps} steps, made by `python -m benchmarks.gpu` on {gpu()}. "
-            "Batches lie on the device; both sides have the same network, precision, memory layout, batches and fused "
-            "optimizer, as `benchmarks/turns.py` says. The bare loop compiles the network as a whole. Memory is the "
-            "most that was held in the last turn, the weights of both sides included."
-        )
-        (RESULTS / "gpu.md").write_text(f"# On a GPU\n\n{about}\n\n{machine()}\n\n{table}\n", encoding="utf-8")
-        if missed:
-            sys.exit(f"NOT AS IT SHOULD BE: {', '.join(missed)}")
+    (RESULTS / "gpu.md").write_text(
+        f"# On a GPU\n\n{about}\n\n{machine()}\n\n{markdown(columns, rows)}\n", encoding="utf-8"
+    )
 
 
 def parser() -> argparse.ArgumentParser:

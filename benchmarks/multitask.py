@@ -48,7 +48,7 @@ def settings(arguments: argparse.Namespace) -> list[str]:
         f"data.batch_size={arguments.batch_size}",
         f"data.num_scenes={arguments.scenes}",
         f"trainer.check_val_every_n_epoch={arguments.epochs}",
-        "trainer=cpu",
+        f"trainer={arguments.trainer}",
     ]
 
 
@@ -144,6 +144,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--batch-size", type=int, default=16, help="images a step: many steps count for more")
     parser.add_argument("--size", type=int, default=96, help="pixels")
     parser.add_argument("--backbone", default="resnet18")
+    parser.add_argument("--trainer", choices=("cpu", "gpu"), default="cpu", help="where to train")
     parser.add_argument("--folder", type=Path, help="of the runs; finished ones in it are not trained again")
     return parser
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import ctypes
 import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +21,7 @@ from visionkit.config.frozen import freeze, thaw
 from visionkit.engine.preflight import check
 from visionkit.engine.quiet import start_log
 from visionkit.engine.setup import Setup, set_up
+from visionkit.engine.speed.allocating import MMAP_THRESHOLD, TRIM_THRESHOLD, keep_freed
 from visionkit.types import Batch
 
 WARM_UP = 2
@@ -44,11 +47,12 @@ class Measured(NamedTuple):
     """The most bytes that a GPU held in a turn of ours and of the bare loop, weights and moments of both included."""
 
 
-def compare(overrides: Sequence[str], *, pairs: int, steps: int, contiguous: bool = False) -> Measured:
+def compare(overrides: Sequence[str], *, pairs: int, steps: int, plain: bool = False) -> Measured:
     """Return the times of `pairs` turns of `steps` steps each.
 
     Ours is a whole training of one epoch with all defaults: callbacks, progress bar, metrics.csv, checkpoints,
-    schedule, clipping. The bare loop is `bare`; `contiguous` leaves its images and weights in torch's own layout.
+    schedule, clipping. The bare loop is `bare`; `plain` leaves it with what torch does when it is told nothing: its own
+    memory layout, float32, and freed memory that glibc gives back to the system.
     """
     with tempfile.TemporaryDirectory() as folder, _terminal(), contextlib.ExitStack() as left:
         run_dir = Path(folder, "run")
@@ -61,8 +65,8 @@ def compare(overrides: Sequence[str], *, pairs: int, steps: int, contiguous: boo
         setup = set_up(thaw(run_dir), run_dir, progress_bar=True)
         device = setup.trainer.strategy.root_device
         batches = made(setup, device)
-        step = bare(setup, device, contiguous=contiguous)
-        turns = Turns(batches, step, pairs + WARM_UP, steps, device)
+        step = bare(setup, device, plain=plain)
+        turns = Turns(batches, step, pairs + WARM_UP, steps, device, _giving_back if plain else contextlib.nullcontext)
         setup.trainer.fit(setup.module, train_dataloaders=turns, val_dataloaders=Some(batches[:1]))
     return Measured(turns.pairs[WARM_UP:], len(batches[0].images), turns.memory)
 
@@ -78,7 +82,7 @@ def made(setup: Setup, device: torch.device) -> list[Batch]:
     return found[:BATCHES]
 
 
-def bare(setup: Setup, device: torch.device, *, contiguous: bool) -> Callable[[Batch], Tensor]:
+def bare(setup: Setup, device: torch.device, *, plain: bool) -> Callable[[Batch], Tensor]:
     """Return the step of a plain PyTorch loop on a copy of a set-up's network, with an optimizer like its own.
 
     It clears the gradients, runs the network in the training's precision and memory layout, and compiled where that
@@ -88,7 +92,7 @@ def bare(setup: Setup, device: torch.device, *, contiguous: bool) -> Callable[[B
     network = copy.deepcopy(setup.module.network).to(device).train()
     if config["compile"]:
         network.compile()
-    layout = torch.contiguous_format if contiguous or not config["channels_last"] else torch.channels_last
+    layout = torch.contiguous_format if plain or not config["channels_last"] else torch.channels_last
     network.to(memory_format=layout)
     parameters = list(network.parameters())
     groups = [
@@ -98,7 +102,7 @@ def bare(setup: Setup, device: torch.device, *, contiguous: bool) -> Callable[[B
     optimizer = setup.module._optimizer(groups)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
     types = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
-    mixed = types.get(config["trainer"]["precision"])
+    mixed = None if plain else types.get(config["trainer"]["precision"])
     scaler = torch.amp.GradScaler(device.type, enabled=mixed is torch.float16)
     heads: Any = network.heads
 
@@ -135,6 +139,7 @@ class Some:
 class Turns:
     """A loader that hands out batches for a turn, then takes as many steps of the bare loop itself, and so on.
 
+    `around` holds during a turn of the bare loop.
     A trainer that has got the last batch asks for no more: one turn of it follows that nobody measures.
     """
 
@@ -145,6 +150,7 @@ class Turns:
         turns: int,
         steps: int,
         device: torch.device,
+        around: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
     ) -> None:
         self.pairs: list[Pair] = []
         self.memory = (0, 0)
@@ -153,6 +159,7 @@ class Turns:
         self._turns = turns
         self._steps = steps
         self._device = device
+        self._around = around
 
     def __len__(self) -> int:
         return (self._turns + 1) * self._steps
@@ -165,11 +172,12 @@ class Turns:
             yield from chosen
             self._wait()
             ours, held = time.perf_counter() - began, self._peak()
-            began = time.perf_counter()
-            for batch in chosen:
-                self._step(batch)
-            self._wait()
-            alone = time.perf_counter() - began
+            with self._around():
+                began = time.perf_counter()
+                for batch in chosen:
+                    self._step(batch)
+                self._wait()
+                alone = time.perf_counter() - began
             self.pairs.append(Pair(1e3 * ours / self._steps, 1e3 * alone / self._steps))
             self.memory = (held, self._peak())
         yield from chosen
@@ -185,6 +193,21 @@ class Turns:
         peak = torch.cuda.max_memory_allocated(self._device)
         torch.cuda.reset_peak_memory_stats(self._device)
         return peak
+
+
+@contextlib.contextmanager
+def _giving_back() -> Iterator[None]:
+    """Let glibc give back what is freed as it does in a process that has run for a while and was told nothing."""
+    if not keep_freed({"accelerator": "cpu"}):  # this is not glibc, or the environment sets it
+        yield
+        return
+    mallopt = ctypes.CDLL(None).mallopt
+    mallopt(MMAP_THRESHOLD, 2**25)  # the most that it comes to by itself, and twice as much
+    mallopt(TRIM_THRESHOLD, 2**26)
+    try:
+        yield
+    finally:
+        keep_freed({"accelerator": "cpu"})
 
 
 @contextlib.contextmanager

@@ -21,11 +21,12 @@ def test_figures() -> None:
     assert overhead.milliseconds(SLOWER) == 2.0
     assert overhead.share(SLOWER) == 50.0
     assert overhead.gain(SLOWER) == pytest.approx(2 / 3)
-    small, _, large = overhead.CASES.values()
+    small, _, large, no_goal = overhead.CASES.values()
     assert overhead.reached(small, SLOWER)
     assert not overhead.reached(small._replace(goal=1.9), SLOWER)
     assert not overhead.reached(large, SLOWER)
     assert overhead.reached(large, [Pair(2.0, 3.0)])
+    assert overhead.reached(no_goal, SLOWER)
     assert overhead.row("x", small, SLOWER)[1:] == ["4.00", "6.00", "2.00 ms more", "2.00 to 2.00", "at most 2.0"]
     assert gpu.ratio(Measured(SLOWER, 8, (0, 0))) == pytest.approx(2 / 3)
     line = gpu.row("x", Measured(SLOWER, 8, (2**30, 2**29)), compiled=True)
@@ -39,7 +40,7 @@ def test_the_bare_step_is_a_training_s(tmp_path: Path, one_thread: None, precisi
     run_dir = frozen(tmp_path / "run", *settings, f"trainer.precision={precision}")
     setup = set_up(thaw(run_dir), run_dir, progress_bar=False)
     batches = made(setup, torch.device("cpu"))
-    step = bare(setup, torch.device("cpu"), contiguous=False)
+    step = bare(setup, torch.device("cpu"), plain=False)
     losses = [float(step(batch)) for batch in batches[:2]]
     setup.trainer.fit(setup.module, train_dataloaders=Some(batches[:2]), val_dataloaders=Some(batches[:1]))
     assert setup.history.first_loss == pytest.approx(losses[0], rel=1e-6)

@@ -25,7 +25,7 @@ from visionkit.engine.recipe import freezing, frozen_heads
 from visionkit.engine.recipe.averaging import EMA
 from visionkit.engine.recipe.clock import Clock
 from visionkit.engine.recipe.plateau import Plateau, Watch
-from visionkit.engine.speed import fusing, precision
+from visionkit.engine.speed import allocating, fusing, precision
 from visionkit.engine.speed.accumulating import FullMean
 from visionkit.engine.speed.compiling import compile_parts
 from visionkit.engine.speed.recomputing import recompute_stages
@@ -68,6 +68,7 @@ def set_up(frozen: DictConfig, run_dir: Path, *, progress_bar: bool) -> Setup:
     """Build data, network, module and trainer. Data are read before anything is built that takes time."""
     config = plain(frozen)
     config["trainer"] = {**config["trainer"], "precision": precision.resolved(config["trainer"])}
+    allocating.keep_freed(config["trainer"])
     L.seed_everything(config["seed"], workers=True, verbose=False)
     chosen = heads.heads(config)
     tasks = build.build_tasks({name: head.task for name, head in chosen.items()})
