@@ -58,6 +58,7 @@ def compare(overrides: Sequence[str], *, pairs: int, steps: int, plain: bool = F
         run_dir = Path(folder, "run")
         run_dir.mkdir()
         left.callback(start_log, None, screen=False)  # the log's file goes with the folder
+        torch._dynamo.reset()  # or it takes the sizes of the comparison before for sizes that change
         config = composed("epochs=1", "data.workers=0", "augment=none", *overrides, small=False)
         check(config)
         freeze(config, run_dir)

@@ -53,10 +53,10 @@ def test_stages_that_are_computed_again_hold_less(tmp_path: Path) -> None:
     for name in ("false", "true"):
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
-        settings = ("backbone=resnet18", "data.size=224", "data.batch_size=16", f"activation_checkpointing={name}")
-        trained(tmp_path / name, *settings)
+        settings = ("backbone=resnet18", "data.size=224", "data.batch_size=64", f"activation_checkpointing={name}")
+        trained(tmp_path / name, *settings, "data.num_scenes=200")
         peaks.append(torch.cuda.max_memory_allocated())
-    assert peaks[1] < 0.8 * peaks[0]
+    assert peaks[1] < 0.85 * peaks[0]
 
 
 def test_compiled_is_the_same_training(tmp_path: Path) -> None:

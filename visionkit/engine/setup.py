@@ -27,7 +27,7 @@ from visionkit.engine.recipe.clock import Clock
 from visionkit.engine.recipe.plateau import Plateau, Watch
 from visionkit.engine.speed import allocating, fusing, precision
 from visionkit.engine.speed.accumulating import FullMean
-from visionkit.engine.speed.compiling import compile_parts
+from visionkit.engine.speed.compiling import compile_network
 from visionkit.engine.speed.recomputing import recompute_stages
 from visionkit.engine.survival.consensus import Consensus
 from visionkit.engine.survival.finite import Finite
@@ -148,7 +148,7 @@ def _network(
     if config["activation_checkpointing"]:
         recompute_stages(network.backbone)
     if config["compile"]:
-        compile_parts(network)
+        compile_network(network)
     return network, begun_with
 
 

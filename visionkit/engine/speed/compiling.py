@@ -27,12 +27,11 @@ def check(trainer: Mapping[str, Any]) -> None:
         )
 
 
-def compile_parts(network: Network) -> None:
-    """Compile backbone, necks and heads, each as one graph, at their first call.
+def compile_network(network: Network) -> None:
+    """Compile a network as one graph, at its first call.
 
     Losses and decoding stay as they are: what they do depends on the data. Names in the state dict stay too. The first
     size and number of images get kernels of their own, the second ones for any, so that a last smaller batch or
     `augment.multi_scale` costs one translation more and no further.
     """
-    for part in (network.backbone, *network.necks.values(), *network.heads.values()):
-        part.compile()
+    network.compile()
