@@ -37,6 +37,29 @@ def test_an_error_is_told_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]
     )
 
 
+class Spoil(L.Callback):
+    """Lets the loss of the second process be no number in the fourth step."""
+
+    def on_train_batch_start(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
+        if trainer.global_rank == 1 and trainer.global_step == 3:
+            next(pl_module.parameters()).data.fill_(torch.nan)
+
+
+@pytest.mark.slow
+def test_a_loss_that_is_not_finite_in_one_of_two_ends_both(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """The other one neither steps nor waits; what is told and kept is of the one that has it."""
+    spoil = "+callbacks.spoil._target_=tests.engine.processes.test_agent.Spoil"
+    run_dir = frozen(tmp_path / "run", *TWO, "epochs=2", "save_every=1", spoil)
+    assert run_worker(run_dir, 2) == 2
+    said = capfd.readouterr().err
+    assert said.count("the loss is nan in epoch 1, step 4") == 1
+    assert (run_dir / "nan_batch_1.pt").is_file()
+    assert not (run_dir / "nan_batch_0.pt").exists()
+    checkpoint = torch.load(run_dir / "checkpoints/last.ckpt", weights_only=True)
+    assert checkpoint["global_step"] == 3
+    assert all(tensor.isfinite().all() for tensor in checkpoint["state_dict"].values())
+
+
 @pytest.mark.slow
 def test_a_sweep_trains_each_trial_in_two(command: Run, tmp_path: Path) -> None:
     done = command(

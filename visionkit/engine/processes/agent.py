@@ -1,7 +1,7 @@
 """Train in several processes of this machine: python -m visionkit.engine.processes.agent <processes> <run_dir>.
 
-It is torchrun, but for its end: the exit code is that of the process that failed first, and in place of torchrun's
-report of them all stands what that one has to say to a person.
+It is torchrun, but for its end: in place of torchrun's report of all processes stands what one of them has to say to a
+person, with the exit code for that; where none has, the exit code is that of the process that failed first.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import os
 import sys
 from pathlib import Path
 from typing import Any
+
+from visionkit.config.command import USER_ERROR
 
 SIGNALS = "SIGTERM,SIGINT,SIGUSR1,SIGHUP,SIGQUIT"
 """What is handed on to the processes; each ends by itself, with its checkpoint written."""
@@ -35,11 +37,12 @@ def launch(processes: int, run_dir: Path) -> int:
     except ChildFailedError as error:
         failures = sorted(error.failures.values(), key=lambda failure: failure.timestamp)
         messages: list[Any] = [failure.message for failure in failures]
-        told = [place for place, message in enumerate(messages) if isinstance(message, dict)]  # left by `worker.run`
-        if told:
-            print(messages[told[0]]["message"], file=sys.stderr)
-        failure = failures[told[0] if told else 0]
-        return failure.exitcode if failure.exitcode > 0 else 128 - failure.exitcode
+        told = [message["message"] for message in messages if isinstance(message, dict)]  # left by `worker.run`
+        if told:  # who has it may have been ended by now: the others do not wait for what it keeps
+            print(told[0], file=sys.stderr)
+            return USER_ERROR
+        code = failures[0].exitcode
+        return code if code > 0 else 128 - code
     except SignalException as end:
         return 128 + end.sigval
     return 0
