@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 PYTEST_ON_ALL_CORES := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
-.PHONY: install demo test test-slow verify lint format clean
+.PHONY: install demo test test-slow test-gpu verify lint format clean
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -29,6 +29,9 @@ test: install  ## run the tests (minutes)
 test-slow: install  ## run the slow tests, those that train by the clock one after the other
 	$(BIN)/python -m pytest -m slow tests/slow
 	$(PYTEST_ON_ALL_CORES) -m slow --ignore=tests/slow
+
+test-gpu: install  ## run the tests that need a GPU (minutes)
+	$(PYTEST_ON_ALL_CORES) -m gpu
 
 verify: install  ## run the full matrices (hours) and write their tables to benchmarks/
 	$(PYTEST_ON_ALL_CORES) -m full

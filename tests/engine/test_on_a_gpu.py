@@ -136,7 +136,7 @@ def test_the_largest_batch_that_fits_is_found(
 
 
 @pytest.mark.parametrize("given", ["trainer=ddp", "trainer=ddp compile=true", "trainer=fsdp"])
-def test_one_gpu_is_a_process_of_many(command: Run, tmp_path: Path, given: str) -> None:
+def test_settings_of_several_gpus_train_on_one(command: Run, tmp_path: Path, given: str) -> None:
     small = ("data.num_scenes=40", "data.size=32", "data.batch_size=8", "epochs=2")
     done = command("train", *given.split(), "trainer.devices=1", *small, "run_dir=run")
     assert done.returncode == 0, done.stderr

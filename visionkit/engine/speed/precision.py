@@ -48,7 +48,7 @@ def tune(trainer: Mapping[str, Any], *, one_size: bool) -> dict[str, Any]:
 
     TF32 rounds the factors of a product to ten bits, not the sum; convolutions do so by torch's own default.
     `one_size` says that images do not change theirs: cudnn then tries its ways of each convolution once and takes
-    the fastest, which need not be the same in every run; `trainer.deterministic` forbids it.
+    the fastest, which need not be the same in every run; `trainer.deterministic=true` forbids it.
     """
     if device_of(trainer) != "cuda":
         return {}
