@@ -15,8 +15,8 @@ import torch
 from visionkit.engine.speed.allocating import keep_freed
 
 def pages():
-    for step in range(12):  # blocks of 3, 40 and 200 MB: glibc's own thresholds lie between them
-        blocks = [torch.zeros(size * 250_000) for size in (3, 40, 200)]
+    for step in range(8):  # blocks of 3, 40 and 90 MB: glibc's own thresholds lie between them
+        blocks = [torch.zeros(size * 250_000) for size in (3, 40, 90)]
         if step == 3:  # the heap has its shape
             before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
         del blocks
