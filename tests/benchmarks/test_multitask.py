@@ -72,6 +72,13 @@ def test_the_settings_fit(task: str) -> None:
     check(composed(f"task={task}", *settings(parser().parse_args([])), *more, "epochs=4", small=False))
 
 
+def test_the_experiment_has_the_same_settings() -> None:
+    common = ("task=multitask", "trainer=cpu")
+    one = composed(*common, *settings(parser().parse_args([])), "epochs=16", small=False)
+    other = composed(*common, "experiment=three_heads", small=False)
+    assert one == other
+
+
 @pytest.mark.full
 def test_a_tiny_one_trains_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table, "RESULTS", tmp_path)
