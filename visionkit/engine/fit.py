@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from visionkit.config.command import INTERRUPTED, STARTED
+from visionkit.config.folders import short
 from visionkit.config.frozen import thaw
 from visionkit.data.pixels import in_memory
 from visionkit.engine import baseline, build, checkpoint, facts, hints, pictures, results
@@ -88,7 +89,7 @@ def _opening(setup: Setup, run_dir: Path) -> str:
     classes = "  ".join(f"{head} {len(own)}" if len(names) > 1 else f"{len(own)}" for head, own in names.items())
     parameters = sum(p.numel() for p in setup.module.network.parameters())
     return (
-        f"{setup.config['name']} in {run_dir}\n"
+        f"{setup.config['name']} in {short(run_dir)}\n"
         f"images: {counts}   classes: {classes}   parameters: {parameters:,}   "
         f"until: {_until(setup.config)}   processes: {setup.trainer.world_size}{_cache(setup)}"
     )
