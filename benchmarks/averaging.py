@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.seeds import TASKS
 from benchmarks.session import Session
-from benchmarks.table import markdown, write
+from benchmarks.table import listed, markdown, write
 
 DECAY = 0.999
 EPOCHS = 8
@@ -29,8 +29,7 @@ def run(session: Session) -> list[str]:
         if averaged.figure("val") < raw.figure("val") - ALLOWED:
             complaints.append(f"{task}: ema.decay={DECAY} scores {rows[-2][4]} on val, more than {ALLOWED} less")
     columns = ["run", "metric", "raw", f"ema.decay={DECAY}", "difference", "trivial", "steps"]
-    commands = "\n".join(f"    {command}" for command in session.commands)
     table = markdown(columns, rows)
-    path = write("averaging", "The digits with averaged weights", session, table, "Commands:", commands)
+    path = write("averaging", "The digits with averaged weights", session, table, "Commands:", listed(session.commands))
     print(f"written to {path}")
     return complaints

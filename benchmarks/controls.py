@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from benchmarks.faults import FAULTS
 from benchmarks.seeds import TASKS, default_run
 from benchmarks.session import Session
-from benchmarks.table import markdown, write
+from benchmarks.table import listed, markdown, write
 from visionkit.config.folders import conf_dir
 from visionkit.config.frozen import plain
 from visionkit.engine.build import build_data
@@ -92,7 +92,7 @@ def run(session: Session, checkpoints: dict[str, Path]) -> list[str]:
         "not: it takes its regularisation from the validation split and sees no augmentation.",
         markdown(["task", "metric", "model", "figure"], models),
         "Commands:",
-        "\n".join(f"    {command}" for command in (*commands, *session.commands)),
+        listed((*commands, *session.commands)),
         "## Faults planted into the trained model",
         markdown(["task", "metric", "fault", "sound", "faulty", "drop"], faults),
     )

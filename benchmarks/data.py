@@ -22,8 +22,7 @@ from PIL import Image
 
 from benchmarks.peers import JITTER, MEAN, PEERS, RATIO, SCALE, SIZE, STD, loader
 from benchmarks.photos import QUALITY, Photos, write_photos
-from benchmarks.startup import machine
-from benchmarks.table import RESULTS, markdown
+from benchmarks.table import keep, markdown
 from visionkit.data.augmentation.augment import Augment
 from visionkit.data.dataset import Samples
 from visionkit.data.geometry import Fit
@@ -91,9 +90,7 @@ def main() -> None:
                     parts.append("\n".join(f"- {line}" for line in lines))
                     missed += wrong
                     print(parts[-1], flush=True)
-    RESULTS.mkdir(exist_ok=True)
-    text = "\n\n".join(["# From JPEG files to training batches", about(given), machine(), *parts])
-    (RESULTS / "data.md").write_text(text + "\n", encoding="utf-8")
+    keep("data", "From JPEG files to training batches", about(given), *parts)
     if missed:
         sys.exit(f"NOT AS IT SHOULD BE: {'; '.join(missed)}")
 

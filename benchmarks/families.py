@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 
 from benchmarks import step_losses
 from benchmarks.session import ROOT, Session, TrainingError
-from benchmarks.table import markdown, write
+from benchmarks.table import listed, markdown, write
 from tests.models.backbone_checks import SMALLEST
 from visionkit.config.folders import conf_dir
 
@@ -80,8 +80,9 @@ def run(session: Session) -> list[str]:
         "loss are means over the first and the last quarter of the steps. Enough to see that each pair learns, far too "
         "few steps to compare families; seconds are of training, multiply-adds of one image of 32 x 32 pixels."
     )
-    commands = "\n".join(f"    {command}" for command in session.commands)
-    path = write("families", "Every family on every task", session, note, markdown(columns, rows), commands)
+    path = write(
+        "families", "Every family on every task", session, note, markdown(columns, rows), listed(session.commands)
+    )
     print(f"written to {path}")
     return complaints
 

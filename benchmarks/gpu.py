@@ -15,8 +15,7 @@ from statistics import median
 import torch
 
 from benchmarks.machine import command_line, gpu
-from benchmarks.startup import machine
-from benchmarks.table import RESULTS, markdown
+from benchmarks.table import keep, markdown
 from benchmarks.turns import Measured, compare
 
 CASES = {
@@ -58,7 +57,6 @@ def main() -> None:
 
 def write(rows: Sequence[Sequence[object]], pairs: int, steps: int) -> None:
     """Write `results/gpu.md` with the comparisons that there are so far."""
-    RESULTS.mkdir(exist_ok=True)
     about = (
         f"Medians of {pairs} pairs of turns of {steps} steps, made by `{command_line()}` on {gpu()}. Batches lie on "
         "the device; both sides have the same network, precision, memory layout, batches and fused optimizer, as "
@@ -66,9 +64,7 @@ def write(rows: Sequence[Sequence[object]], pairs: int, steps: int) -> None:
         "in the last turn, the weights of both sides included."
     )
     columns = ["network", "", "bare loop, images/s", "visionkit, images/s", "ratio", "spread", "GiB, bare", "GiB"]
-    (RESULTS / "gpu.md").write_text(
-        f"# On a GPU\n\n{about}\n\n{machine()}\n\n{markdown(columns, rows)}\n", encoding="utf-8"
-    )
+    keep("gpu", "On a GPU", about, markdown(columns, rows))
 
 
 def parser() -> argparse.ArgumentParser:

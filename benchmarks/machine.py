@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from visionkit.config.frozen import commit
 from visionkit.engine.checkpoint import versions
 
 
@@ -25,6 +26,12 @@ def describe(commits: Iterable[str]) -> str:
         "versions": f"Python {platform.python_version()}, {packages}",
     }
     return "\n".join(f"- {name}: {value}" for name, value in lines.items())
+
+
+def checkout() -> str:
+    """Return the lines that stand above a table that was measured in this checkout: commit, machine, versions."""
+    packages = ", ".join(f"{name} {number}" for name, number in versions().items())
+    return f"- commit: {commit()}\n- machine: {cpu_model()}, {cores()} cores\n- versions: {packages}"
 
 
 def command_line() -> str:

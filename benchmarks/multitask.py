@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import mean, median, stdev
 
 from benchmarks.session import Run, Session
-from benchmarks.table import markdown, write
+from benchmarks.table import listed, markdown, write
 
 HEADS = ("classification", "segmentation", "detection")
 SPLIT = "test"
@@ -138,7 +138,8 @@ def tell(session: Session, runs: Runs, given: argparse.Namespace) -> Path:
         markdown([f"{SPLIT} metric", "by itself", "together", "difference", "trivial"], rows),
         "Seconds of training, the validation at its end included:",
         markdown(["run", *(f"seed {seed}" for seed in given.seeds), "mean"], seconds),
-        *_commands(session),
+        "Commands:",
+        listed(session.commands),
     )
 
 
@@ -152,7 +153,8 @@ def tell_third(session: Session, runs: Sequence[Run], given: argparse.Namespace)
         f"{_about(runs, given)} Each training image carries a class, a mask or boxes. Goal: every head and seed at "
         f"least {GOAL_ABOVE:g} above a constant guess.",
         markdown([f"{SPLIT} metric", "a third of the labels", "trivial"], rows),
-        *_commands(session),
+        "Commands:",
+        listed(session.commands),
     )
 
 
@@ -161,10 +163,6 @@ def _about(runs: Sequence[Run], given: argparse.Namespace) -> str:
         f"Digits at {given.size} px, {given.backbone}, {runs[0].result['steps']} steps of {given.batch_size} images in "
         f"every run; mean and deviation over {len(given.seeds)} seeds."
     )
-
-
-def _commands(session: Session) -> tuple[str, str]:
-    return "Commands:", "\n".join(f"    {command}" for command in session.commands)
 
 
 def _name(run: Run, head: str) -> str:

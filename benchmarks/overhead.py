@@ -13,8 +13,7 @@ from typing import NamedTuple
 
 import torch
 
-from benchmarks.startup import machine
-from benchmarks.table import RESULTS, markdown
+from benchmarks.table import keep, markdown
 from benchmarks.turns import Pair, compare
 
 
@@ -75,7 +74,6 @@ def main() -> None:
         missed += [] if reached(case, found) else [name]
     table = markdown(["network", "bare loop, ms a step", "visionkit, ms a step", "difference", "spread", "goal"], rows)
     print(table)
-    RESULTS.mkdir(exist_ok=True)
     about = (
         f"Medians of {pairs} pairs of turns, one of a training and one of a bare PyTorch loop, on the same batches in "
         "memory, made by `python -m benchmarks.overhead`. The training has all defaults on: callbacks, progress bar, "
@@ -85,7 +83,7 @@ def main() -> None:
         f"last one needs a processor that has bfloat16. {torch.get_num_threads()} threads. The spread is that of the "
         "middle half."
     )
-    (RESULTS / "overhead.md").write_text(f"# Overhead\n\n{about}\n\n{machine()}\n\n{table}\n", encoding="utf-8")
+    keep("overhead", "Overhead", about, table)
     if missed:
         sys.exit(f"NOT AS IT SHOULD BE: {', '.join(missed)}")
 

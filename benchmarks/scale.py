@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmarks.coco_file import write_coco
 from benchmarks.session import ROOT
-from benchmarks.startup import machine
-from benchmarks.table import RESULTS, markdown
+from benchmarks.table import keep, markdown
 
 if TYPE_CHECKING:  # imported in the process that is measured
     from multiprocessing.synchronize import Barrier
@@ -88,8 +87,7 @@ def main() -> None:
         f"what a spawned one is sent counts. "
         f"Made by `python -m benchmarks.scale --boxes {arguments.boxes} --images {arguments.images}`."
     )
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "scale.md").write_text(f"# Scale\n\n{about}\n\n{machine()}\n\n{table}\n", encoding="utf-8")
+    keep("scale", "Scale", about, table)
     if missed := [name for name, reached in goals.items() if not reached]:
         sys.exit(f"NOT AS IT SHOULD BE: {', '.join(missed)}")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import mean, stdev
 
 from benchmarks.session import Run, Session
-from benchmarks.table import markdown, write
+from benchmarks.table import listed, markdown, write
 
 TASKS = ("classification", "segmentation", "detection")
 OWN_DATA = ("clothing10", "bccd", "camvid")
@@ -61,7 +61,6 @@ def _tell(name: str, title: str, session: Session, runs: Mapping[str, Sequence[R
                 complaints.append(f"{what}: a seed scores {min(figures):.4f} on {split}, no more than a constant guess")
     seeds = [f"seed {seed}" for seed in SEEDS]
     columns = ["run", "metric", *seeds, "mean", "std", "range", "trivial", "epochs", "minutes"]
-    commands = "\n".join(f"    {command}" for command in session.commands)
-    path = write(name, title, session, markdown(columns, rows), "Commands:", commands)
+    path = write(name, title, session, markdown(columns, rows), "Commands:", listed(session.commands))
     print(f"written to {path}")
     return complaints

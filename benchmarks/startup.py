@@ -16,7 +16,7 @@ from statistics import median
 import lightning as L
 
 from benchmarks.session import ROOT
-from benchmarks.table import RESULTS, markdown
+from benchmarks.table import keep, markdown
 
 ANSWERS = {
     "`--help`": ["-m", "visionkit.train", "--help"],
@@ -68,9 +68,8 @@ def main() -> None:
         missed += [task] if median(beyond) > GOAL_STEP else []
     table = markdown(["what", "seconds, median", "spread", "at most"], rows)
     print(table)
-    RESULTS.mkdir(exist_ok=True)
     about = f"Medians of {runs} processes each, made by `python -m benchmarks.startup --runs {runs}`."
-    (RESULTS / "startup.md").write_text(f"# Start-up\n\n{about}\n\n{machine()}\n\n{table}\n", encoding="utf-8")
+    keep("startup", "Start-up", about, table)
     if missed:
         sys.exit(f"NOT AS IT SHOULD BE: {', '.join(missed)}")
 
@@ -105,16 +104,6 @@ def first_step(task: str) -> tuple[float, float]:
 def _importable(name: str) -> bool:
     """Return whether a module can be imported by its name: some libraries make modules up as they run."""
     return not name.startswith(("__", "benchmarks", "torch.ops", "torch.classes", "six.moves", "visionkit.train"))
-
-
-def machine() -> str:
-    """Return where and from what the table was made."""
-    from benchmarks.machine import cores, cpu_model
-    from visionkit.config.frozen import commit
-    from visionkit.engine.checkpoint import versions
-
-    packages = ", ".join(f"{name} {number}" for name, number in versions().items())
-    return f"- commit: {commit()}\n- machine: {cpu_model()}, {cores()} cores\n- versions: {packages}"
 
 
 if __name__ == "__main__":

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from benchmarks.machine import describe
+from benchmarks.machine import checkout, describe
 from benchmarks.session import Session
 
 RESULTS = Path(__file__).parent / "results"
@@ -18,11 +18,25 @@ def markdown(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def listed(commands: Iterable[str]) -> str:
+    """Return commands a line each, as a block."""
+    return "\n".join(f"    {command}" for command in commands)
+
+
 def write(name: str, title: str, session: Session, *parts: str) -> Path:
-    """Write `results/<name>.md`: title, what it was made from, and the parts."""
+    """Write `results/<name>.md`: title, what the session's runs were made from, and the parts; return its path."""
+    return _put(name, f"# {title}", describe(session.commits), *parts)
+
+
+def keep(name: str, title: str, about: str, *parts: str) -> Path:
+    """Write `results/<name>.md`: title, how it was measured, on what, and the parts; return its path."""
+    return _put(name, f"# {title}", about, checkout(), *parts)
+
+
+def _put(name: str, *parts: str) -> Path:
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.md"
-    path.write_text("\n\n".join([f"# {title}", describe(session.commits), *parts]) + "\n", encoding="utf-8")
+    path.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     return path
 
 

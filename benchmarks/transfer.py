@@ -11,7 +11,7 @@ import torch
 
 from benchmarks.seeds import DATA_VARIABLE, SEEDS
 from benchmarks.session import ROOT, Run, Session
-from benchmarks.table import markdown, write
+from benchmarks.table import listed, markdown, write
 from visionkit.data.formats.image_folder import ImageFolder
 from visionkit.engine.loading import load
 
@@ -80,8 +80,16 @@ def run(session: Session) -> list[str]:
         command.replace(str(weights), f"<{NAME}.pth>").replace(folder, "<folder>"): None for command in session.commands
     }
     columns = ["method", *(f"seed {seed}" for seed in SEEDS), "mean", "std", "minutes"]
-    commands = "\n".join(f"    {command}" for command in session.commands)
-    path = write("transfer", "Published weights", session, note, markdown(columns, rows), test, "Commands:", commands)
+    path = write(
+        "transfer",
+        "Published weights",
+        session,
+        note,
+        markdown(columns, rows),
+        test,
+        "Commands:",
+        listed(session.commands),
+    )
     print(f"written to {path}")
     return complaints
 
